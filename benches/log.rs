@@ -56,14 +56,16 @@ fn main() {
 fn measure(path: &Path) {
     let log = fs::read(path).unwrap();
     let (mut state, mut entries) = (State::new(Side::Hoster), Vec::new());
-    let end = log::read(&log, "log", |entry| {
+    let end = log::entries(&log, "log").try_for_each(|entry| {
+        let entry = entry?;
         state.apply(&entry)?;
         entries.push(entry.event);
         Ok(())
     });
     let (seconds, mib) = (nanoseconds() as f64 / 1e9, peak_kib() as f64 / 1024.0);
     let (name, count) = (path.file_name().unwrap().to_str().unwrap(), entries.len());
-    let end = end.err().and_then(|error| error.rule()).map_or("read", |rule| rule.name());
+    let end =
+        end.err().and_then(|error: record::Error| error.rule()).map_or("read", |rule| rule.name());
     println!(
         "{name:<22} {:>8} bytes {count:>6} entries  {end:<10} {seconds:>6.3} s {mib:>6.1} MiB",
         log.len()

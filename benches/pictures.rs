@@ -97,7 +97,7 @@ fn drawn(dark: impl Fn(u32, u32) -> bool) -> GrayImage {
 fn page(dots: u32) -> RgbImage {
     let pixels = |millimetres: u32| millimetres * dots / 25;
     let mut page = RgbImage::from_pixel(pixels(210), pixels(297), image::Rgb([250, 248, 240]));
-    let file = ("offer/offer.json".to_owned(), (0..1450u32).map(|n| (n * 7) as u8).collect());
+    let file = ("offer/offer.json".to_owned(), (0..1300u32).map(|n| (n * 7) as u8).collect());
     let texts = frames::frames(&[file]).unwrap();
     assert_eq!(texts.len(), 6);
     for (n, text) in (0..).zip(texts) {

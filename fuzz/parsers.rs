@@ -4,14 +4,16 @@
 
 use std::{cell::RefCell, collections::BTreeMap, fs, path::Path, sync::OnceLock};
 
+use ceremony::brought;
 use custody::{
     codes::{frames, lines},
     custodian,
     share::Share,
 };
 use hsm::wrapped_key::WrappedKey;
+use probe::Probe;
 use record::{
-    Result, attestation, brought,
+    Result, attestation,
     document::{
         self, Body, acceptance::Acceptance, challenge::Challenge, closing::Closing,
         keys::TargetKeys, offer::Offer, package::Package, receipt::Receipt,
@@ -20,7 +22,6 @@ use record::{
     encoding::Hash,
     log,
     plan::Plan,
-    probe::Probe,
     service::{NodeEvidence, local::Registry, metadata::Metadata},
     signature::{self, Namespace, SignatureFile},
     spki,
@@ -63,7 +64,9 @@ pub static PARSERS: [Parser; 26] = [
     parser("registration", "registration.json", document::<Registration>),
     parser("acceptance", "acceptance.json", document::<Acceptance>),
     parser("closing", "closing.json", document::<Closing>),
-    parser("log", "log.jsonl", |bytes| log::read(bytes, "the log", |_| Ok(())).map(drop)),
+    parser("log", "log.jsonl", |bytes| {
+        log::entries(bytes, "the log").try_for_each(|entry| entry.map(drop))
+    }),
     parser("share-record", "record", |bytes| Share::from_record(bytes).map(drop)),
     parser("share-text", "share", |bytes| Share::parse(bytes).map(drop)),
     parser("share-file", "cyd.age", |bytes| {
@@ -141,9 +144,7 @@ pub static PARSERS: [Parser; 26] = [
         Registry::parse(Path::new("registry.json"), bytes).map(drop)
     }),
     parser("show", "request.json", |bytes| {
-        in_a_file("any", bytes, |path| {
-            record::show::show(path, record::show::Language::English, &mut Vec::new())
-        })
+        in_a_file("any", bytes, |path| show::show(path, show::Language::English, &mut Vec::new()))
     }),
 ];
 

@@ -6,16 +6,14 @@ use std::fmt;
 
 use serde::Serialize;
 
-use record::probe::{
-    Direction, MissedFacts, ObjectFacts, Probe, TrialOutcome, WAYS, checks, needs,
-};
+use probe::{Direction, MissedFacts, ObjectFacts, Probe, TrialOutcome, WAYS, checks, needs};
 use record::{
     Error, Finding, KeyType, KwpFlavour, Mechanism, OaepHash, Plan, Result, Rule, Side,
     TransferRoute, list,
 };
 
 /// What is foretold.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Forecast {
     /// The ways that both tokens can, the strongest first.
     pub ways: Vec<(Mechanism, OaepHash)>,
@@ -91,49 +89,25 @@ pub fn forecast(plan: &Plan, tenant: &Probe, hoster: &Probe) -> Forecast {
         return alone;
     }
     let ways = ways(tenant, hoster);
-    let mut foretold = hoster_steps(plan, hoster);
-    foretold.extend(tenant_steps(plan, tenant));
-    foretold.extend(import_refusal(plan, tenant, hoster));
     let droppable = droppable(plan, &ways, tenant, hoster);
-    Forecast { ways, droppable, ..of_foretold(plan, foretold, &[tenant, hoster]) }
+    let warnings = warnings(plan, &[tenant, hoster]);
+    let mut foretold = Forecast { ways, droppable, warnings, ..Forecast::default() };
+    hoster_steps(plan, hoster, &mut foretold);
+    tenant_steps(plan, tenant, &mut foretold);
+    import_refusal(plan, tenant, hoster, &mut foretold);
+    foretold
 }
 
 /// Foretells a ceremony in which the other side's token takes no part; none where it does.
 pub fn forecast_alone(plan: &Plan, probe: &Probe) -> Option<Forecast> {
-    let foretold = match (plan.way, probe.side) {
-        (TransferRoute::Born, Side::Hoster) => born_steps(plan, probe),
-        (TransferRoute::Brought, Side::Hoster) => hoster_steps(plan, probe),
-        (TransferRoute::Cloud, Side::Tenant) => tenant_steps(plan, probe),
+    let mut foretold = Forecast { warnings: warnings(plan, &[probe]), ..Forecast::default() };
+    match (plan.way, probe.side) {
+        (TransferRoute::Born, Side::Hoster) => born_steps(plan, probe, &mut foretold),
+        (TransferRoute::Brought, Side::Hoster) => hoster_steps(plan, probe, &mut foretold),
+        (TransferRoute::Cloud, Side::Tenant) => tenant_steps(plan, probe, &mut foretold),
         _ => return None,
-    };
-    Some(of_foretold(plan, foretold, &[probe]))
-}
-
-/// What a report says of one thing that a step asks of a token.
-enum Prediction {
-    /// It is refused.
-    Refused(ForetoldRefusal),
-    /// The report does not say.
-    Unknown(String),
-}
-
-fn of_foretold(plan: &Plan, foretold: Vec<Prediction>, probes: &[&Probe]) -> Forecast {
-    let (mut refusals, mut unknown) = (Vec::new(), Vec::new());
-    for one in foretold {
-        match one {
-            Prediction::Refused(refusal) => refusals.push(refusal),
-            Prediction::Unknown(what) => unknown.push(what),
-        }
     }
-    let rules = refusals.iter().filter_map(|refusal| refusal.rule);
-    Forecast {
-        ways: Vec::new(),
-        needed: rules.filter(|rule| rule.waivable()).collect(),
-        refusals,
-        unknown,
-        droppable: Vec::new(),
-        warnings: warnings(plan, probes),
-    }
+    Some(foretold)
 }
 
 /// One command of a ceremony, and what a report says of all that it asks of its token.
@@ -141,13 +115,18 @@ struct Command<'a> {
     plan: &'a Plan,
     probe: &'a Probe,
     name: &'static str,
-    foretold: Vec<Prediction>,
+    foretold: &'a mut Forecast,
 }
 
 impl<'a> Command<'a> {
     /// What each command looks at first: which HSM it is, and what it lists.
-    fn new(plan: &'a Plan, probe: &'a Probe, name: &'static str) -> Self {
-        let mut command = Command { plan, probe, name, foretold: Vec::new() };
+    fn new(
+        plan: &'a Plan,
+        probe: &'a Probe,
+        name: &'static str,
+        foretold: &'a mut Forecast,
+    ) -> Self {
+        let mut command = Command { plan, probe, name, foretold };
         let side = probe.side;
         command.check(checks::planned(plan, side, &probe.token));
         for need in needs::needs(side, plan) {
@@ -162,12 +141,12 @@ impl<'a> Command<'a> {
     /// Refused by a rule, or where there is none by the token itself.
     fn refused(&mut self, rule: Option<Rule>, found: impl Into<String>) {
         let (side, command, found) = (self.probe.side, self.name, found.into());
-        self.foretold.push(Prediction::Refused(ForetoldRefusal { side, command, rule, found }));
+        self.foretold.needed.extend(rule.filter(|rule| rule.waivable()));
+        self.foretold.refusals.push(ForetoldRefusal { side, command, rule, found });
     }
 
     fn unknown(&mut self, what: impl fmt::Display) {
-        let what = format!("the {}'s {}: {what}", self.probe.side, self.name);
-        self.foretold.push(Prediction::Unknown(what));
+        self.foretold.unknown.push(format!("the {}'s {}: {what}", self.probe.side, self.name));
     }
 
     /// What a check of the step's own says.
@@ -233,9 +212,9 @@ impl<'a> Command<'a> {
 
 /// `kek create` and `import`: the planned HSM, its mechanisms, the unwrap, the KEK's attributes,
 /// the keys that are imported.
-fn hoster_steps(plan: &Plan, probe: &Probe) -> Vec<Prediction> {
+fn hoster_steps(plan: &Plan, probe: &Probe, foretold: &mut Forecast) {
     let mechanism = plan.transfer.mechanism;
-    let mut command = Command::new(plan, probe, "kek create");
+    let mut command = Command::new(plan, probe, "kek create", foretold);
     command.transfer(Direction::Unwrap);
     command.size(KeyType::Rsa(plan.transfer.kek_bits));
     let kek = format!("{mechanism} KEK");
@@ -251,26 +230,24 @@ fn hoster_steps(plan: &Plan, probe: &Probe) -> Vec<Prediction> {
         None => command.unknown(format!("which rules a {kek} of its misses")),
     }
     command.target_keys(&format!("imported, {mechanism}"));
-    command.foretold
 }
 
 /// The rules that a KEK misses, where the report says.
-fn missed(probe: &Probe, mechanism: Mechanism) -> Option<&[MissedFacts]> {
+pub(super) fn missed(probe: &Probe, mechanism: Mechanism) -> Option<&[MissedFacts]> {
     let kek = probe.keks.iter().find(|kek| kek.mechanism == mechanism);
     kek.and_then(|kek| kek.missed.as_deref())
 }
 
 /// The hoster's `keys create`, where the keys are born there; the tenant's HSM takes no part.
-fn born_steps(plan: &Plan, hoster: &Probe) -> Vec<Prediction> {
-    let mut command = Command::new(plan, hoster, "keys create");
+fn born_steps(plan: &Plan, hoster: &Probe, foretold: &mut Forecast) {
+    let mut command = Command::new(plan, hoster, "keys create", foretold);
     command.sizes();
     command.target_keys("born");
-    command.foretold
 }
 
 /// `kek trust` and `keys create`.
-fn tenant_steps(plan: &Plan, probe: &Probe) -> Vec<Prediction> {
-    let mut trust = Command { plan, probe, name: "kek trust", foretold: Vec::new() };
+fn tenant_steps(plan: &Plan, probe: &Probe, foretold: &mut Forecast) {
+    let mut trust = Command { plan, probe, name: "kek trust", foretold };
     match probe.wrap_with_trusted {
         _ if !plan.trusted_only() => {}
         Some(true) => {}
@@ -280,23 +257,22 @@ fn tenant_steps(plan: &Plan, probe: &Probe) -> Vec<Prediction> {
         ),
         None => trust.unknown("whether it holds CKA_WRAP_WITH_TRUSTED"),
     }
-    let mut command = Command::new(plan, probe, "keys create");
+    let mut command = Command::new(plan, probe, "keys create", foretold);
     for kwp in command.transfer(Direction::Wrap) {
         command.check(checks::unfilled(plan, *kwp));
     }
     command.sizes();
     command.object("key of the tenant's");
-    trust.foretold.into_iter().chain(command.foretold).collect()
 }
 
 /// The hoster's token must take the tenant's flavour of key wrap.
-fn import_refusal(plan: &Plan, tenant: &Probe, hoster: &Probe) -> Option<Prediction> {
+fn import_refusal(plan: &Plan, tenant: &Probe, hoster: &Probe, foretold: &mut Forecast) {
     let own = (plan.transfer.mechanism, plan.transfer.oaep_hash);
-    let (made, taken) = flavours(tenant, hoster, own).filter(|seen| !fit(*seen))?;
-    let mut command = Command { plan, probe: hoster, name: "import", foretold: Vec::new() };
-    let (made, taken) = (list(made), list(taken));
-    command.refused(None, format!("the tenant's token makes {made}, the hoster's takes {taken}"));
-    command.foretold.pop()
+    if let Some((made, taken)) = flavours(tenant, hoster, own).filter(|seen| !fit(*seen)) {
+        let found =
+            format!("the tenant's token makes {}, the hoster's takes {}", list(made), list(taken));
+        Command { plan, probe: hoster, name: "import", foretold }.refused(None, found);
+    }
 }
 
 fn droppable(

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::forecast::{DroppableWaiver, Forecast, ForetoldRefusal, forecast, forecast_alone};
-use record::probe::Probe;
+use probe::Probe;
 use record::signature::{self, Namespace};
 use record::{Error, Plan, Result, Rule, Side, escape, list, with_commands};
 
@@ -110,7 +110,7 @@ pub fn signers(plan: &Plan, reports: &Reports) -> Result<Vec<String>> {
 
 /// The forecast, for people.
 pub fn text(forecast: &Forecast, reports: &Reports) -> Vec<String> {
-    let mut lines = vec!["What the tokens were seen to do, held against the plan:".to_owned()];
+    let mut lines = vec!["\nWHAT THE TOKENS WERE SEEN TO DO, HELD AGAINST IT".to_owned()];
     for ProbeReport { probe, .. } in reports.all() {
         let token = &probe.token;
         let [manufacturer, model, serial, time] =

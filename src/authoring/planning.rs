@@ -12,12 +12,12 @@ use crate::proposal::strongest;
 use crate::rehearsal::{hsm, waivers};
 use record::encoding::random;
 use record::plan::{Person, canonical};
-use record::show::plan::content;
-use record::show::{Language, Sentences};
 use record::signature::{self, Namespace};
 use record::{
     Error, Fixed, Id, Plan, Result, Rule, Side, escape, fingerprint, folder, list, list_or,
 };
+use show::plan::content;
+use show::{Language, Sentences};
 
 /// The plan that `plan new` writes; reviewed once, compiled in.
 const TEMPLATE: &str = include_str!("../../templates/ceremony.toml");
@@ -77,7 +77,7 @@ fn with_probes(template: &str, probes: &Probes) -> Result<String> {
 ///
 /// # Errors
 /// Every fault of the plan with its line; `SIGNATURE-…` for a signature that is wrong.
-pub fn check_plan(path: &Path, reports: &Reports) -> Result<CheckedPlan> {
+pub fn check_plan(path: &Path, reports: &Reports, language: Language) -> Result<CheckedPlan> {
     let plan = Plan::read_new(path)?;
     let foretold = reports.forecast(&plan)?;
     let refused = plan.refused_in_production();
@@ -93,13 +93,18 @@ pub fn check_plan(path: &Path, reports: &Reports) -> Result<CheckedPlan> {
     let refusals =
         refused.iter().map(|(rule, found)| format!("REFUSED:    {}: {found}", rule.name()));
     lines.extend(refusals);
-    lines.extend(meaning(path, &plan)?);
+    lines.extend(meaning(path, &plan, language)?);
     if let Some(forecast) = &foretold {
         lines.extend(foretelling::text(forecast, reports));
         let signers = foretelling::signers(&plan, reports)?.into_iter();
         lines.extend(signers.map(|line| format!("  report  {line}")));
     }
-    Ok(CheckedPlan { text: lines.join("\n"), forecast: foretold, refused, roles: roles(&plan) })
+    Ok(CheckedPlan {
+        text: lines.join("\n") + "\n",
+        forecast: foretold,
+        refused,
+        roles: roles(&plan),
+    })
 }
 
 /// What a plan means, and what is foretold of it.
@@ -161,13 +166,15 @@ fn roles(plan: &Plan) -> Value {
     })
 }
 
-fn meaning(path: &Path, plan: &Plan) -> Result<Vec<String>> {
-    let mut lines = content(plan, &Sentences::of(Language::English));
+fn meaning(path: &Path, plan: &Plan, language: Language) -> Result<Vec<String>> {
+    let mut lines = content(plan, &Sentences::of(language));
     for (program, custodians) in plan.plugins() {
+        lines.push("\nA PROGRAM OF CUSTODIANS".into());
         let of = list(custodians);
         lines.push(format!("program:    {program} for the recipients of {of}: on the tenant's machine, which makes their shares, and wherever their identities are opened; in production its SHA-256 stands in [software]"));
     }
     signed(&mut lines, path, plan)?;
+    lines.push("\nITS HASH".into());
     lines.push(format!("hash:       {}", plan.hash()));
     lines.push(
         "Its words; at init the first 16 are read aloud by one side and typed by the other:".into(),
@@ -182,6 +189,7 @@ fn signed(lines: &mut Vec<String>, path: &Path, plan: &Plan) -> Result<()> {
     let all = signature::verify_any(plan, Namespace::Plan, plan.bytes(), &files)?;
     let has_signed = |person: &&Person| all.iter().any(|one| one.id == person.id);
     let shown = list_or("nobody yet", all.iter().map(|one| &one.id));
+    lines.push("\nWHO HAS SIGNED IT".into());
     lines.push(format!("signed by:  {shown}"));
     for side in [Side::Tenant, Side::Hoster] {
         let party = plan.party(side);

@@ -1,7 +1,7 @@
 //! The strongest way that two tokens can, with the waivers that it needs.
 
 use crate::forecast;
-use record::probe::{Direction, Probe, TrialOutcome, WAYS};
+use probe::{Direction, Probe, TrialOutcome, WAYS};
 use record::{Mechanism, OaepHash, Result, Rule, Side};
 
 /// A way for a plan.
@@ -83,8 +83,7 @@ pub fn propose(
         let found = why_not(tenant, hoster, mechanism, OaepHash::Sha256);
         waivers.push((Rule::WrapOaepSha1, found));
     }
-    let kek = hoster.keks.iter().find(|kek| kek.mechanism == mechanism);
-    let Some(missed) = kek.and_then(|kek| kek.missed.as_ref()) else {
+    let Some(missed) = forecast::missed(hoster, mechanism) else {
         return Err(blocked(None, Side::Hoster, "it made no KEK of the plan's kind"));
     };
     for miss in missed {

@@ -12,8 +12,8 @@ use toml_edit::{
 use crate::forecast::ways;
 use crate::foretelling::Probes;
 use crate::proposal::{propose, strongest};
+use probe::Probe;
 use record::command::CommandLine;
-use record::probe::Probe;
 use record::{Error, Mode, Plan, Program, Result, Rule, escape, folder};
 
 /// The greatest size of a person's public key or recipients, in bytes.

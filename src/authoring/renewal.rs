@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use jiff::civil::Date;
 use toml_edit::{DocumentMut, Item, TableLike};
 
 use crate::rehearsal::{difference, each, replace, unreadable};
@@ -14,6 +15,8 @@ use record::{Fixed, Plan, Result, ServicePlan, TransferRoute, Trial, folder};
 
 /// How the first line of such a plan begins.
 const HEADER: &str = "# A renewal. ";
+/// How long the month in a date is, `2026-11`.
+const MONTH: usize = 7;
 /// The longest id, in characters.
 const MAX_ID: usize = 40;
 
@@ -26,16 +29,15 @@ pub fn renew_plan(from: &Path, new: &Path) -> Result<Vec<String>> {
     let plan = Plan::read(from)?;
     let text = String::from_utf8_lossy(plan.bytes()).into_owned();
     let document: DocumentMut = text.parse().map_err(|error| unreadable(from, &error))?;
-    let month: String = now()?.chars().take("2026-11".len()).collect();
-    let changed = renewed(document, &plan, Fixed::<32>(random()?), &month);
+    let changed = renewed(document, &plan, Fixed::<32>(random()?), &now()?);
     Plan::parse(changed.clone().into_bytes())?;
     folder::write_new(new, changed.as_bytes())?;
     difference(&text, &changed, from)
 }
 
-fn renewed(mut document: DocumentMut, plan: &Plan, nonce: Fixed<32>, month: &str) -> String {
-    let ceremony = successor(plan.ceremony.as_str(), month, Undated::Counted, &[]);
-    let labels = labels(plan, month);
+fn renewed(mut document: DocumentMut, plan: &Plan, nonce: Fixed<32>, today: &str) -> String {
+    let ceremony = successor(plan.ceremony.as_str(), today, Undated::Counted, &[]);
+    let labels = labels(plan, today);
     replace(document.as_table_mut(), "ceremony", ceremony.into());
     replace(document.as_table_mut(), "nonce", nonce.to_string().into());
     document.remove("supersedes");
@@ -61,12 +63,12 @@ fn renew_target(target: &mut dyn TableLike) {
 }
 
 /// A label for each key that none of last time has: at the tenant a label names one key.
-fn labels(plan: &Plan, month: &str) -> BTreeMap<String, String> {
+fn labels(plan: &Plan, today: &str) -> BTreeMap<String, String> {
     let old: Vec<&str> = plan.keys.iter().map(|key| key.label.as_str()).collect();
     let mut taken: Vec<String> = old.iter().map(|&label| label.to_owned()).collect();
     let mut labels = BTreeMap::new();
     for label in old {
-        let new = successor(label, month, Undated::Dated, &taken);
+        let new = successor(label, today, Undated::Dated, &taken);
         taken.push(new.clone());
         labels.insert(label.to_owned(), new);
     }
@@ -82,16 +84,16 @@ enum Undated {
     Dated,
 }
 
-/// The id that follows another: its month or year at the end becomes today's, or else it is
+/// The id that follows another: its day, month or year at the end becomes today's, or else it is
 /// counted. None of `taken`.
-fn successor(id: &str, month: &str, undated: Undated, taken: &[String]) -> String {
+fn successor(id: &str, today: &str, undated: Undated, taken: &[String]) -> String {
     let (base, number) = match dated(id) {
         Some(_) => (id, 1),
         None => counted(id),
     };
     let (stem, date) = match (dated(base), undated) {
-        (Some((stem, length)), _) => (stem, month.get(..length)),
-        (None, Undated::Dated) => (base, Some(month)),
+        (Some((stem, length)), _) => (stem, today.get(..length)),
+        (None, Undated::Dated) => (base, today.get(..MONTH)),
         (None, Undated::Counted) => (base, None),
     };
     let candidate = |n: u32| match (date, n) {
@@ -100,7 +102,7 @@ fn successor(id: &str, month: &str, undated: Undated, taken: &[String]) -> Strin
         (Some(date), 1) => joined(stem, date),
         (Some(date), n) => joined(stem, &format!("{date}-{n}")),
     };
-    // The same month or year again is counted on.
+    // The same day, month or year again is counted on.
     let mut n = if candidate(1) == base { number + 1 } else { 1 };
     while candidate(n) == id || taken.contains(&candidate(n)) {
         n += 1;
@@ -108,18 +110,14 @@ fn successor(id: &str, month: &str, undated: Undated, taken: &[String]) -> Strin
     candidate(n)
 }
 
-/// What stands before `-2026-11` or `-2026` at the end, and how long that date is.
+/// What stands before `-2026-11-30`, `-2026-11` or `-2026` at the end, and how long that date is.
 fn dated(id: &str) -> Option<(&str, usize)> {
-    let digits =
-        |text: &str, count: usize| text.len() == count && text.chars().all(|c| c.is_ascii_digit());
-    let year = |text: &str| digits(text, 4) && text.starts_with("20");
-    let (before, last) = id.rsplit_once('-')?;
-    if year(last) {
-        return Some((before, "2026".len()));
-    }
-    let (before, first) = before.rsplit_once('-')?;
-    let month = digits(last, 2) && ("01"..="12").contains(&last);
-    (month && year(first)).then_some((before, "2026-11".len()))
+    ["2026-01-01".len(), MONTH, "2026".len()].into_iter().find_map(|length| {
+        let (before, date) = id.split_at_checked(id.len().checked_sub(length)?)?;
+        let whole = format!("{date}{}", "2026-01-01".get(length..)?);
+        let day = date.starts_with("20") && whole.parse::<Date>().is_ok();
+        before.strip_suffix('-').filter(|_| day).map(|stem| (stem, length))
+    })
 }
 
 /// What stands before a number at the end, and that number; 1 where there is none.
@@ -196,13 +194,17 @@ mod tests {
 
     #[test]
     fn an_id_is_followed_by_one_that_is_new() {
-        let today = "2027-11";
+        let today = "2027-11-05T12:00:00Z";
         for (id, counted, dated) in [
             ("contoso-2026-11", "contoso-2027-11", "contoso-2027-11"),
             ("contoso-2026", "contoso-2027", "contoso-2027"),
             ("contoso-2027-11", "contoso-2027-11-2", "contoso-2027-11-2"),
             ("contoso-2027-11-2", "contoso-2027-11-3", "contoso-2027-11-3"),
             ("contoso-2026-11-2", "contoso-2027-11", "contoso-2027-11"),
+            ("contoso-2026-11-30", "contoso-2027-11-05", "contoso-2027-11-05"),
+            ("contoso-2027-11-05", "contoso-2027-11-05-2", "contoso-2027-11-05-2"),
+            ("contoso-2026-11-31", "contoso-2027-11", "contoso-2027-11"),
+            ("contoso-1926", "contoso-1926-2", "contoso-1926-2027-11"),
             ("contoso-2026-13", "contoso-2027", "contoso-2027"),
             ("contoso", "contoso-2", "contoso-2027-11"),
             ("contoso-2", "contoso-3", "contoso-2027-11"),

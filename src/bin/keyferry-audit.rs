@@ -2,7 +2,6 @@
 
 #![forbid(unsafe_code)]
 
-use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,18 +10,19 @@ use clap::{CommandFactory, Parser, Subcommand};
 use authoring::Reports;
 use record::command::CommandLine;
 use record::fingerprint::{self, hash_from_paper};
-use record::show;
 use record::verify::{self, Against};
 use record::{Hash, Plan, Program, Result, Side, folder};
 use terminal::guide::order;
 use terminal::report::end_json;
 use terminal::texts::Speech;
-use terminal::{end, give, give_exactly, manual, tell};
+use terminal::{end, give, give_exactly, give_told, manual, tell};
 
 /// Write and check plans, and verify what a ceremony left behind; needs no HSM and no share
 #[derive(Parser)]
 #[command(name = "keyferry-audit", version)]
 struct Cli {
+    #[command(flatten)]
+    speech: Speech,
     #[command(subcommand)]
     command: Command,
 }
@@ -37,8 +37,6 @@ enum Command {
     Show {
         /// The file
         file: PathBuf,
-        #[command(flatten)]
-        speech: Speech,
     },
     /// Say the SHA-256 of a file, for the plan's table of software, or a list that is read aloud:
     /// hex, and 32 words
@@ -115,19 +113,20 @@ pub fn command() -> clap::Command {
 }
 
 fn main() -> ExitCode {
-    let Cli { command } = manual::typed(command());
+    let Cli { speech, command } = manual::typed(command());
+    speech.begin();
     // A plan's check has its own.
     let as_json = matches!(&command, Command::Verify { json: true, .. });
     let done = match command {
         Command::Plan(PlanCommand::New { file, from: Some(from), .. }) => plan_renew(&from, &file),
         Command::Plan(PlanCommand::New { file, probe, .. }) => plan_new(&file, &probe),
-        Command::Plan(PlanCommand::Check { file, probe, json }) => plan_check(&file, &probe, json),
+        Command::Plan(PlanCommand::Check { file, probe, json }) => {
+            plan_check(&file, &probe, json, speech)
+        }
         Command::Plan(PlanCommand::Rehearse { plan, file, people, probe }) => {
             plan_rehearse(&plan, &file, &people, &probe)
         }
-        Command::Show { file, speech } => {
-            show::show(&file, speech.language, &mut BufWriter::new(std::io::stdout().lock()))
-        }
+        Command::Show { file } => give_told(|out| show::show(&file, speech.language, out)),
         Command::Digest { file } => digest(&file),
         Command::Verify { folders, plan, expect_plan, expect_head, json, quiet } => {
             let against = Against { plan_file: plan, plan: expect_plan, head: expect_head };
@@ -162,9 +161,7 @@ fn check_line(file: &Path) -> CommandLine {
 }
 
 fn plan_renew(from: &Path, file: &Path) -> Result<()> {
-    for line in authoring::renew_plan(from, file)? {
-        give(&line)?;
-    }
+    give(&authoring::renew_plan(from, file)?.join("\n"))?;
     tell(&format!(
         "next: read what differs and the first lines of {}, mend it, then\n  {}",
         folder::shown(file),
@@ -173,9 +170,10 @@ fn plan_renew(from: &Path, file: &Path) -> Result<()> {
     Ok(())
 }
 
-fn plan_check(file: &Path, probes: &[PathBuf], json: bool) -> Result<()> {
+fn plan_check(file: &Path, probes: &[PathBuf], json: bool, speech: Speech) -> Result<()> {
     let reports = Reports::read(probes);
-    let checked = reports.and_then(|reports| authoring::check_plan(file, &reports));
+    let checked =
+        reports.and_then(|reports| authoring::check_plan(file, &reports, speech.language));
     if json {
         let said = match &checked {
             Err(error) => end_json(error),
@@ -206,9 +204,7 @@ fn plan_check(file: &Path, probes: &[PathBuf], json: bool) -> Result<()> {
 
 fn plan_rehearse(plan: &Path, file: &Path, people: &Path, probes: &[PathBuf]) -> Result<()> {
     let probes = Reports::read(probes)?.both()?;
-    for line in authoring::rehearse_plan(plan, file, people, probes.as_ref())? {
-        give(&line)?;
-    }
+    give(&authoring::rehearse_plan(plan, file, people, probes.as_ref())?.join("\n"))?;
     tell(&format!(
         "next: read what differs, then\n  {}\nofficers of both sides sign it with their keys of the rehearsal",
         check_line(file)

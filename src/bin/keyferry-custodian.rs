@@ -19,7 +19,7 @@ use machine::hardening;
 use record::share::MAX_SHARE_FILE;
 use record::{Error, Mode, Result, Rule, fingerprint, folder, with_commands};
 use terminal::texts::{Speech, said};
-use terminal::{Asker, end, give, manual, show_secret};
+use terminal::{Asker, Paper, end, give, manual, show_secret};
 
 /// The least length of a passphrase, in characters.
 const LEAST_PASSPHRASE: usize = 12;
@@ -88,26 +88,23 @@ struct SheetArgs {
 #[derive(Subcommand)]
 enum ShareCommand {
     /// Show the words that prove that you hold the right share; the share itself is not shown
-    Check {
-        /// Your share file
-        file: PathBuf,
-        /// Your identity file
-        #[arg(long, value_name = "FILE")]
-        identity: PathBuf,
-    },
+    Check(ShareFiles),
     /// Type, or scan, your share file from its sheet
     Type {
         /// The new share file
         file: PathBuf,
     },
     /// Show your share, to be typed at the import
-    Open {
-        /// Your share file
-        file: PathBuf,
-        /// Your identity file
-        #[arg(long, value_name = "FILE")]
-        identity: PathBuf,
-    },
+    Open(ShareFiles),
+}
+
+#[derive(Args)]
+struct ShareFiles {
+    /// Your share file
+    file: PathBuf,
+    /// Your identity file
+    #[arg(long, value_name = "FILE")]
+    identity: PathBuf,
 }
 
 pub fn command() -> clap::Command {
@@ -124,10 +121,8 @@ fn main() -> ExitCode {
         Command::Identity(Identity::New { file, no_passphrase }) => {
             identity_new(&asker, file, no_passphrase)
         }
-        Command::Share(ShareCommand::Check { file, identity }) => {
-            share_check(&asker, file, identity)
-        }
-        Command::Share(ShareCommand::Open { file, identity }) => share_open(&asker, file, identity),
+        Command::Share(ShareCommand::Check(files)) => share_check(&asker, &files),
+        Command::Share(ShareCommand::Open(files)) => share_open(&asker, &files),
         Command::Identity(Identity::Type { file }) => type_sheet(&asker, file),
         Command::Identity(Identity::Sheet(sheet)) => identity_sheet(&asker, &sheet),
         Command::Share(ShareCommand::Type { file }) => type_sheet(&asker, file),
@@ -197,27 +192,27 @@ fn type_sheet(asker: &Asker, file: PathBuf) -> Result<()> {
     if file.exists() {
         return Err(folder::exists(&file));
     }
-    let typed = lines::ask(asker)?;
+    let typed = lines::ask(asker, &mut Paper)?;
     folder::write_new(&file, &with_armour(&typed.bytes)?)?;
     asker.say(&format!("It is in {}, as it was before it was printed.", file.display()));
     Ok(())
 }
 
-fn opened(asker: &Asker, path: PathBuf, identity: PathBuf) -> Result<Share> {
-    let file = folder::read_file(&path, MAX_SHARE_FILE)?;
+fn opened(asker: &Asker, ShareFiles { file: path, identity }: &ShareFiles) -> Result<Share> {
+    let file = folder::read_file(path, MAX_SHARE_FILE)?;
     if changed::as_made(&file)?.is_some_and(|made| made != file) {
         asker.say(&format!(
             "note: {} was changed on the way ({}). It holds the same share, and the import takes it; copy it once more, as a file, if you can.",
-            folder::shown(&path),
+            folder::shown(path),
             changed::what(&file)
         ));
     }
-    let identity = Zeroizing::new(folder::read_file(&identity, MAX_SHARE_FILE)?);
+    let identity = Zeroizing::new(folder::read_file(identity, MAX_SHARE_FILE)?);
     Ok(open_share(&file, &identity, &|prompt| asker.hidden(prompt))?.share)
 }
 
-fn share_check(asker: &Asker, file: PathBuf, identity: PathBuf) -> Result<()> {
-    let share = opened(asker, file, identity)?;
+fn share_check(asker: &Asker, files: &ShareFiles) -> Result<()> {
+    let share = opened(asker, files)?;
     asker.say(&format!(
         "This is share {} of {}, of the package {}; any {} of them open it.",
         share.x(),
@@ -231,12 +226,12 @@ fn share_check(asker: &Asker, file: PathBuf, identity: PathBuf) -> Result<()> {
         false => fingerprint::words(&share.code()).join(" "),
     })?;
     asker.say(&with_commands(
-        "next: read these words to the tenant's officer, who types them on the tenant's machine, at\n  {tenant share confirm CUSTODIAN}\nthen keep file and identity apart, and bring both to the import",
+        "next: read these words to the tenant's security officer, and to nobody else; they are typed on the tenant's machine, at\n  {tenant share confirm CUSTODIAN}\nthen keep file and identity apart, and bring both to the import",
     ));
     Ok(())
 }
 
-fn share_open(asker: &Asker, file: PathBuf, identity: PathBuf) -> Result<()> {
+fn share_open(asker: &Asker, files: &ShareFiles) -> Result<()> {
     if !std::io::stdout().is_terminal() {
         return Err(Rule::ShareShown.refuse(
             "an output that is no terminal",
@@ -244,7 +239,7 @@ fn share_open(asker: &Asker, file: PathBuf, identity: PathBuf) -> Result<()> {
             "run the command on a terminal, without > or |",
         ));
     }
-    let share = opened(asker, file, identity)?;
+    let share = opened(asker, files)?;
     let record = share.record();
     let mut shown = Zeroizing::new(String::with_capacity(512));
     shown.push_str(&said("Your share; the last group of each line checks it:"));

@@ -2,7 +2,6 @@
 
 #![forbid(unsafe_code)]
 
-use std::io::{self, BufWriter};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,9 +9,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use officer::SigningTask;
 use record::Id;
-use record::show;
 use terminal::texts::Speech;
-use terminal::{fail, manual};
+use terminal::{fail, give_told, manual};
 
 /// An officer's or a witness's own program: see what is to be signed, and sign it with your SSH key
 ///
@@ -71,9 +69,10 @@ fn main() -> ExitCode {
     let language = speech.language;
     let done = match command {
         Command::Show { files } => {
-            let mut out = BufWriter::new(io::stdout().lock());
-            let shown = files.iter().try_for_each(|file| show::show(file, language, &mut out));
-            shown.map(|()| ExitCode::SUCCESS)
+            let each = |out: &mut Vec<u8>| {
+                files.iter().try_for_each(|file| show::show(file, language, out))
+            };
+            give_told(each).map(|()| ExitCode::SUCCESS)
         }
         Command::Sign(Sign { paths, id, key, plan, yes }) => {
             officer::sign(&SigningTask { paths, id, key, plan, yes, language })

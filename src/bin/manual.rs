@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::Command;
-use clap_complete::{Generator, Shell, generate};
+use clap_complete::{Shell, generate_to};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 use terminal::manual::examples;
@@ -61,9 +61,7 @@ fn completions(mut program: Command, folder: &Path) -> io::Result<()> {
     let (name, folder) = (program.get_name().to_owned(), folder.join("completions"));
     fs::create_dir_all(&folder)?;
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
-        let mut script = Vec::new();
-        generate(shell, &mut program, &name, &mut script);
-        fs::write(folder.join(shell.file_name(&name)), script)?;
+        generate_to(shell, &mut program, &name, &folder)?;
     }
     Ok(())
 }

@@ -72,6 +72,8 @@ pub fn require<S: Subject>(ceremony: &mut Ceremony, subject: &S) -> Result<Offic
 pub struct OpenRequest {
     /// Where it lies.
     pub path: PathBuf,
+    /// What it is asked for at.
+    pub gate: Gate,
     /// The officers who have signed it.
     pub signed: Vec<Id>,
     /// Whether it still asks for what would be done where this side stands.
@@ -90,12 +92,11 @@ pub fn open_requests(ceremony: &Ceremony) -> Result<Vec<OpenRequest>> {
     }
     let (plan, state) = (&ceremony.plan, &ceremony.state);
     let mut acted = BTreeSet::new();
-    log::read(&ceremony.log_bytes()?, "the log", |entry| {
-        if let Event::Approval { request, .. } = entry.event {
+    for entry in log::entries(&ceremony.log_bytes()?, "the log") {
+        if let Event::Approval { request, .. } = entry?.event {
             acted.insert(request);
         }
-        Ok(())
-    })?;
+    }
     let mut open = Vec::new();
     for name in folder::names(&folder)?.iter().filter(|name| name.ends_with(".json")) {
         let path = folder.join(name);
@@ -112,7 +113,7 @@ pub fn open_requests(ceremony: &Ceremony) -> Result<Vec<OpenRequest>> {
         let signed = signature::verify(plan, state.side, Namespace::Approval, &bytes, &files);
         let officers = signed.map_or(Vec::new(), |signed| signed.officers);
         let signed = officers.into_iter().map(|one| one.id).collect();
-        open.push(OpenRequest { path, signed, stands });
+        open.push(OpenRequest { path, gate: request.gate, signed, stands });
     }
     Ok(open)
 }

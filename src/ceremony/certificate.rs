@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
+use crate::brought::service;
 use hsm::{Hsm, Inventory, TargetKey, self_signed};
 use jiff::SignedDuration;
-use record::brought::service;
 use record::command::with_file;
 use record::log::clock;
 use record::spki::{self, TargetCertificate};

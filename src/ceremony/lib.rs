@@ -2,6 +2,7 @@
 //! replayed; what a killed run left unfinished is settled from it.
 
 pub mod approval;
+pub mod brought;
 mod certificate;
 mod documents;
 pub mod hoster;
@@ -45,18 +46,14 @@ pub struct Ceremony {
 /// A step that was begun: its intent is in the log. What it makes belongs to this attempt.
 pub struct StepIntent {
     step: Step,
-    attempt: u32,
+    /// The attempt, from 1.
+    pub attempt: u32,
     head: Head,
     /// What it takes, and its document answers.
     answers: Option<Hash>,
 }
 
 impl StepIntent {
-    /// The attempt, from 1.
-    pub fn attempt(&self) -> u32 {
-        self.attempt
-    }
-
     /// The same step, whose document answers this.
     pub fn answering(self, answers: Option<Hash>) -> Self {
         StepIntent { answers, ..self }

@@ -3,16 +3,16 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{ArgMatches, Args, Command, FromArgMatches};
+use clap::Args;
 
 use crate::side::token::{TokenArgs, after_login, require_tries};
 use crate::{Ceremony, Report, approval};
 use hsm::{Hsm, MOST_SESSIONS};
-use record::brought::text;
 use record::gate::Subject;
 use record::layout::REGISTRY;
-use record::show::{Language, Sentences, sentence};
+use record::text;
 use record::{Error, Event, Id, Mode, PLAN_FILE, Result, Step, escape, folder};
+use show::{Language, Sentences, sentence};
 use terminal::words::{self, WordsHint};
 use terminal::{Asker, Recorder};
 
@@ -129,46 +129,20 @@ pub fn registry(named: Option<&Path>, dir: &Path) -> PathBuf {
 }
 
 /// Two commands of one name: another one where `--format` is given.
-pub enum WithFormat<A, B> {
-    /// Without `--format`.
-    Without(A),
-    /// With it.
-    With(B),
+#[derive(Args)]
+pub struct WithFormat<A: Args, B: Args> {
+    #[command(flatten)]
+    with: Option<B>,
+    #[command(flatten)]
+    without: A,
 }
 
-impl<A: Run, B: Run> Run for WithFormat<A, B> {
+impl<A: Args + Run, B: Args + Run> Run for WithFormat<A, B> {
     fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
-        match self {
-            WithFormat::Without(command) => command.run(ceremony, means),
-            WithFormat::With(command) => command.run(ceremony, means),
+        match &self.with {
+            Some(command) => command.run(ceremony, means),
+            None => self.without.run(ceremony, means),
         }
-    }
-}
-
-impl<A: Args, B: Args> Args for WithFormat<A, B> {
-    fn augment_args(command: Command) -> Command {
-        A::augment_args(B::augment_args(command))
-    }
-
-    fn augment_args_for_update(command: Command) -> Command {
-        Self::augment_args(command)
-    }
-}
-
-impl<A: Args, B: Args> FromArgMatches for WithFormat<A, B> {
-    fn from_arg_matches(matches: &ArgMatches) -> std::result::Result<Self, clap::Error> {
-        match matches.contains_id("format") {
-            true => B::from_arg_matches(matches).map(WithFormat::With),
-            false => A::from_arg_matches(matches).map(WithFormat::Without),
-        }
-    }
-
-    fn update_from_arg_matches(
-        &mut self,
-        matches: &ArgMatches,
-    ) -> std::result::Result<(), clap::Error> {
-        *self = Self::from_arg_matches(matches)?;
-        Ok(())
     }
 }
 
@@ -200,38 +174,33 @@ impl Sessions {
     }
 }
 
-/// Words that somebody hears and types.
-pub struct HeardWords<'a> {
-    /// In a rehearsal: the file that holds them.
-    pub file: Option<&'a Path>,
-    /// What is said before they are typed.
-    pub prompt: &'a str,
-    /// What is known of them beforehand.
-    pub hint: WordsHint<'a>,
-}
-
-impl HeardWords<'_> {
-    /// The words; from a file in a rehearsal only. What goes on record meanwhile, the clerk writes.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] for a file in production, and as [`words::ask`].
-    pub fn typed(self, mode: Mode, asker: &Asker, clerk: &mut dyn Recorder) -> Result<String> {
-        match (self.file, mode) {
-            (None, _) => words::ask(asker, self.prompt, self.hint, clerk),
-            (Some(file), Mode::Rehearsal) => {
-                let text = text::decoded(&folder::read_file(file, MAX_WORDS)?);
-                text.ok_or_else(|| {
-                    let what = format!("--words {}: no text", folder::shown(file));
-                    Error::usage(what, "give a text file with the words, in UTF-8")
-                })
-            }
-            (Some(_), Mode::Production) => Err(Error::usage(
-                "--words in production",
-                format!(
-                    "type the words that are read aloud; only a rehearsal ({PLAN_FILE}: mode) takes a file"
-                ),
-            )),
+/// Words that somebody hears and types; from a file in a rehearsal only. What goes on record
+/// meanwhile, the clerk writes.
+///
+/// # Errors
+/// [`Error::Usage`] for a file in production, and as [`words::ask`].
+pub fn heard_words(
+    (mode, file): (Mode, Option<&Path>),
+    prompt: &str,
+    hint: WordsHint,
+    asker: &Asker,
+    clerk: &mut dyn Recorder,
+) -> Result<String> {
+    match (file, mode) {
+        (None, _) => words::ask(asker, prompt, hint, clerk),
+        (Some(file), Mode::Rehearsal) => {
+            let text = text::decoded(&folder::read_file(file, MAX_WORDS)?);
+            text.ok_or_else(|| {
+                let what = format!("--words {}: no text", folder::shown(file));
+                Error::usage(what, "give a text file with the words, in UTF-8")
+            })
         }
+        (Some(_), Mode::Production) => Err(Error::usage(
+            "--words in production",
+            format!(
+                "type the words that are read aloud; only a rehearsal ({PLAN_FILE}: mode) takes a file"
+            ),
+        )),
     }
 }
 

@@ -2,7 +2,7 @@
 //! space, a byte order mark, another encoding, the armour. They are read as they were made.
 
 use data_encoding::BASE64;
-use record::brought::text;
+use record::text;
 use zeroize::Zeroizing;
 
 use crate::custodian::{ARMOUR, with_armour};

@@ -220,7 +220,7 @@ fn read_inside(reader: impl Read, what: &str) -> Result<Zeroizing<Vec<u8>>> {
     Ok(inside)
 }
 
-/// An identity file in the clear: it is so, or is itself encrypted with a passphrase.
+/// An identity file in the clear: as it is, or decrypted with its passphrase.
 fn plain_identity(file: &[u8], ask: Ask) -> Result<Zeroizing<Vec<u8>>> {
     let made = changed::as_made(file)?;
     let file = made.as_deref().unwrap_or(file);

@@ -48,11 +48,6 @@ pub struct Share {
 }
 
 impl Share {
-    /// A share as it is dealt.
-    fn new(deal: Deal, x: u8, y: &[u8; 32], salt: [u8; 16]) -> Self {
-        Share { deal, x, y: *y, salt }
-    }
-
     /// Reads a record of exactly 68 bytes.
     ///
     /// # Errors
@@ -72,7 +67,7 @@ impl Share {
                 "a threshold, number of shares or number of its own that cannot be",
             ));
         }
-        let mut share = Share::new(deal, x, &[0; 32], [0; 16]);
+        let mut share = Share { deal, x, y: [0; 32], salt: [0; 16] };
         share.y.copy_from_slice(&record[20..52]);
         share.salt.copy_from_slice(&record[52..]);
         Ok(share)
@@ -115,11 +110,6 @@ impl Share {
     /// Which share it is, from 1.
     pub fn x(&self) -> u8 {
         self.x
-    }
-
-    /// What only a quorum may see.
-    fn y(&self) -> &[u8; 32] {
-        &self.y
     }
 
     fn hash(&self, label: &std::ffi::CStr) -> Hash {
@@ -305,7 +295,7 @@ pub fn deal(
         if found != x {
             return Err(deal_error(format!("share {found} in the place of {x}")));
         }
-        shares.push(Share::new(deal, x, y, random()?));
+        shares.push(Share { deal, x, y: *y, salt: random()? });
     }
     check_every_quorum(secret, &shares, threshold)?;
     Ok(shares)
@@ -330,7 +320,7 @@ fn recombine(shares: &[&Share], threshold: u8) -> Result<Secret> {
     let mut points = Vec::new();
     for share in shares {
         let mut bytes = Zeroizing::new([share.x(); 33]);
-        bytes[1..].copy_from_slice(share.y());
+        bytes[1..].copy_from_slice(&share.y);
         points.push(sharks::Share::try_from(bytes.as_slice()).map_err(deal_error)?);
     }
     let whole = Sharks(threshold).recover(&points).map(Zeroizing::new).map_err(deal_error)?;
@@ -371,9 +361,10 @@ mod tests {
         assert!(check_every_quorum(&other, &shares, 2).is_err());
         // One share of another deal spoils the quorums that it is in, the last one too.
         for x in 1..=4 {
-            let mut y = *shares[usize::from(x) - 1].y();
+            let mut y = shares[usize::from(x) - 1].y;
             y[31] ^= 1;
-            let spoilt = Share::new(Deal { package_id, threshold: 2, count: 4 }, x, &y, [0; 16]);
+            let deal = Deal { package_id, threshold: 2, count: 4 };
+            let spoilt = Share { deal, x, y, salt: [0; 16] };
             let fits = std::mem::replace(&mut shares[usize::from(x) - 1], spoilt);
             assert!(check_every_quorum(&one, &shares, 2).is_err(), "{x}");
             shares[usize::from(x) - 1] = fits;

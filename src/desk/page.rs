@@ -114,7 +114,24 @@ pub fn page(
         body.insert("sheet".into(), serde_json::to_value(sheet).map_err(Error::encoding)?);
     }
     let template = press.get_template(name).map_err(failed)?;
-    template.render(minijinja::value::Serde(&body)).map_err(failed)
+    Ok(typed(&template.render(minijinja::value::Serde(&body)).map_err(failed)?))
+}
+
+/// What stands between backticks is typed: on paper it is in the type of commands.
+fn typed(page: &str) -> String {
+    let (mut all, mut rest) = (String::new(), page);
+    while let Some((before, after)) = rest.split_once('`') {
+        all += before;
+        let inside = after.split_once('`').filter(|(inside, _)| !inside.contains(['<', '\n']));
+        if let Some((inside, after)) = inside {
+            all += &format!("<span class=\"mono\">{inside}</span>");
+            rest = after;
+        } else {
+            all.push('`');
+            rest = after;
+        }
+    }
+    all + rest
 }
 
 /// What stands at the foot of every page: inside a style sheet, so of characters that mean nothing

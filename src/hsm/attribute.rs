@@ -54,6 +54,11 @@ pub(super) fn bytes(kind: CK_ATTRIBUTE_TYPE, value: &[u8]) -> Attribute {
     Attribute { kind, value: Value::Bytes(value.to_vec()) }
 }
 
+/// CKA_ALLOWED_MECHANISMS.
+pub(super) fn allowed(kinds: &[CK_MECHANISM_TYPE]) -> Attribute {
+    Attribute { kind: CKA_ALLOWED_MECHANISMS, value: Value::Mechanisms(kinds.to_vec()) }
+}
+
 /// An attribute that is a template.
 pub(super) fn template(kind: CK_ATTRIBUTE_TYPE, value: Vec<Attribute>) -> Attribute {
     Attribute { kind, value: Value::Template(value) }

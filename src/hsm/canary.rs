@@ -16,25 +16,22 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::attribute::{Attribute, bytes, flag};
-use crate::hoster::ImportOrder;
-use crate::kek;
 use crate::mechanism::{THROWAWAY, THROWAWAY_BITS, WrapMethod, software_key};
+use crate::object::{AS_ASKED, AS_UNWRAPPED};
 use crate::parallel::meanwhile;
 use crate::public_key::PublicHalf;
 use crate::raw::{KeyPair, Object};
 use crate::table::{
-    CERTIFICATE, Table, certificate, hoster_private, kek_private, kek_public, named, target_public,
-    tenant_private, weakened, weaknesses, wrapping_kek,
+    CERTIFICATE, Table, certificate, hoster_private, kek_private, kek_public, kek_tables, named,
+    target_public, tenant_private, wrapping_kek,
 };
-use crate::target::TargetSpec;
 use crate::wrapped_key::{self, WrappedKey};
-use crate::{Hsm, TokenSession, self_signed};
-use record::encoding;
-use record::probe::{LeftFacts, MissedFacts};
-use record::rule::Rule;
+use crate::{Hsm, ImportOrder, TargetSpec, TokenSession, kek, self_signed};
+use ::probe::{LeftFacts, MissedFacts};
 use record::spki::TargetCertificate;
-use record::terms::{KeyType, KwpFlavour, Mechanism, OaepHash, Observed, Usage};
-use record::{Error, Result};
+use record::{
+    Error, KeyType, KwpFlavour, Mechanism, OaepHash, Observed, Result, Rule, Usage, encoding,
+};
 
 /// What the label of each throwaway object begins with; in a ceremony it is that. A probe's run
 /// follows it, so that what another left can be told from its own.
@@ -126,13 +123,9 @@ impl Hsm<'_> {
         }
         let kind = if let KeyType::Rsa(_) = kind { THROWAWAY } else { kind };
         let fitted = self.throwaways(|session, name| {
-            let public = target_public(true, name, usage);
-            let make = |private: &[Attribute]| session.pair(kind, &public, private);
-            let discard = |pair: KeyPair| session.discard(&[pair.public, pair.private]);
-            let table = table(name, kind);
-            let pair = session.fit(&table, make, discard)?;
-            let checked = session.expect(pair.private, &table).map(drop);
-            checked.map_err(|fault| fault.error("use a token that makes keys as it is asked to"))
+            let (public, table) = (target_public(true, name, usage), table(name, kind));
+            let pair = session.fit_pair(kind, &public, &table)?;
+            session.expect(pair.private, &table, AS_ASKED).map(drop)
         });
         fitted.map_err(|error| self.advised(error))
     }
@@ -155,9 +148,7 @@ impl Hsm<'_> {
             Ok(made.is_ok())
         })
     }
-}
 
-impl Hsm<'_> {
     /// Wraps a throwaway key of the tenant's, of this kind and size, twice to a throwaway software
     /// KEK by the calls of [`Hsm::wrap`], opens both in software, and says what was observed.
     ///
@@ -294,7 +285,8 @@ impl Hsm<'_> {
         mechanism: Mechanism,
         oaep: OaepHash,
     ) -> Result<UnwrapFacts> {
-        let mut unwraps = (0..weaknesses(mechanism)).map(|weakness| {
+        let kinds = kek_tables(&session_name(), mechanism).len();
+        let mut unwraps = (0..kinds).map(|weakness| {
             self.seen().kek_weakness.insert(mechanism, weakness);
             self.throwaways(|session, name| {
                 let methods = session.unwrap_methods(mechanism, oaep)?;
@@ -324,9 +316,10 @@ impl Hsm<'_> {
 
     /// The table of a KEK, as far as the token unwraps under one.
     pub(super) fn kek_table(&self, name: &[Attribute; 2], mechanism: Mechanism) -> Table {
-        let weakness = self.seen().kek_weakness.get(&mechanism).copied();
-        let table = kek_private(name, mechanism);
-        weakness.map_or(table.clone(), |weakness| weakened(table, weakness))
+        let weakness = self.seen().kek_weakness.get(&mechanism).copied().unwrap_or(0);
+        let mut tables = kek_tables(name, mechanism).into_iter();
+        let table = tables.nth(weakness).unwrap_or_else(|| kek_private(name, mechanism));
+        if self.session_only { table.in_session() } else { table }
     }
 
     fn flavours(
@@ -365,21 +358,19 @@ impl TokenSession<'_> {
     /// A throwaway KEK of the real one's table; what the token does not take of it is found out.
     pub fn throwaway_kek(&self, name: &[Attribute; 2], mechanism: Mechanism) -> Result<CanaryKek> {
         let (kind, stays) = (KeyType::Rsa(THROWAWAY_BITS), !self.hsm.session_only);
-        let table = self.kek_table(name, mechanism);
+        let table = self.hsm.kek_table(name, mechanism);
         let public = kek_public(stays, name);
-        let make = |private: &[Attribute]| self.pair(kind, &public, private);
-        let discard = |pair: KeyPair| self.discard(&[pair.public, pair.private]);
-        let KeyPair { public, private } = self.fit(&table, make, discard)?;
+        let KeyPair { public, private } = self.fit_pair(kind, &public, &table)?;
         let public = self.public_half(public, kind)?;
         let public = public
             .ok_or_else(|| canary_error("a KEK that shows no public key", "an RSA public key"))?;
         Ok(CanaryKek { private, public })
     }
 
-    /// The table of a throwaway KEK.
-    pub fn kek_table(&self, name: &[Attribute; 2], mechanism: Mechanism) -> Table {
-        let table = self.hsm.kek_table(name, mechanism);
-        if self.hsm.session_only { table.in_session() } else { table }
+    /// A throwaway pair of this table; what the token does not take of it is found out.
+    fn fit_pair(&self, kind: KeyType, public: &[Attribute], table: &Table) -> Result<KeyPair> {
+        let make = |private: &[Attribute]| self.pair(kind, public, private);
+        self.fit(table, make, |pair| self.discard(&[pair.public, pair.private]))
     }
 
     /// Whether the token makes a key pair of this kind at all, asked for as little as can be.
@@ -407,12 +398,11 @@ impl TokenSession<'_> {
     ) -> Result<()> {
         let wrapped = wrapped_key::make(kek.public.rsa()?, method.oaep, pkcs8)?;
         let (key, _) =
-            self.unwrap_with(method.under(kek.private), &wrapped, table, |with, wrapped| {
+            self.unwrap_under(method.under(kek.private), &wrapped, table, |with, wrapped| {
                 let unwrap = |template: &[Attribute]| self.unwrap(with, wrapped, template);
                 self.fit(table, unwrap, |key| self.discard(&[key]))
             })?;
-        let checked = self.expect(key, table);
-        checked.map_err(|fault| fault.error("use a token that unwraps keys as it is asked to"))?;
+        self.expect(key, table, AS_UNWRAPPED)?;
         self.must_stay(key, &kek.public, method, Rule::TargetAttributes)?;
         match self.is_half_of(key, expected)? {
             true => Ok(()),
@@ -437,14 +427,12 @@ impl TokenSession<'_> {
         // That of a token that fell silent is none.
         self.session.state()?;
         self.discard(&[with]);
-        match left {
-            false => Ok(()),
-            true => Err(rule.refuse(
-                "a throwaway key made with CKA_EXTRACTABLE false, which the token wrapped all the same",
-                "a token that lets no such key out",
-                "do not use this token: its keys can leave it, whatever it says of them",
-            )),
-        }
+        rule.ensure(
+            !left,
+            "a throwaway key made with CKA_EXTRACTABLE false, which the token wrapped all the same",
+            "a token that lets no such key out",
+            "do not use this token: its keys can leave it, whatever it says of them",
+        )
     }
 }
 

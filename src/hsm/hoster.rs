@@ -6,22 +6,17 @@ use cryptoki_sys::*;
 use data_encoding::HEXLOWER;
 
 use crate::attribute::bytes;
-use crate::inventory::Inventory;
 use crate::mechanism::KekUse;
-use crate::object::{Examination, Fault, if_exact};
+use crate::object::{AS_ASKED, if_exact};
 use crate::parallel::on_threads;
 use crate::public_key::PublicHalf;
 use crate::raw::{KeyPair, Object};
 use crate::table::{Table, certificate, hoster_private, named, stored_public, target_public};
-use crate::target::TargetKey;
 use crate::unwrap::TemplatePin;
 use crate::wrapped_key::WrappedKey;
-use crate::{Hsm, TokenSession};
-use record::encoding::CkaId;
-use record::rule::Rule;
+use crate::{Hsm, Inventory, TargetKey, TargetSpec, TokenSession};
 use record::spki::TargetCertificate;
-use record::terms::{KeyType, KwpFlavour, Mechanism, OaepHash, ReadBack, Usage};
-use record::{Error, Result};
+use record::{CkaId, Error, KwpFlavour, Mechanism, OaepHash, ReadBack, Result, Rule, Usage};
 
 /// How every key of a package is imported.
 #[derive(Clone, Copy)]
@@ -62,21 +57,6 @@ pub struct HosterKey {
     pub target: TargetKey,
     /// The attributes of its private half, as a new session reads them.
     pub attributes: Vec<ReadBack>,
-    /// Whether this call imported it; otherwise it was there, complete and correct.
-    pub imported: bool,
-}
-
-/// A target key that is to be born.
-#[derive(Debug, Clone, Copy)]
-pub struct BornSpec<'a> {
-    /// CKA_ID of both halves and of the certificate.
-    pub id: CkaId,
-    /// Their CKA_LABEL.
-    pub label: &'a str,
-    /// Its kind and size.
-    pub kind: KeyType,
-    /// What it may be used for.
-    pub usage: Usage,
 }
 
 /// A target key at the hoster, complete and correct, with its certificate.
@@ -115,11 +95,12 @@ struct SetObjects {
     certificate: Option<Object>,
 }
 
+/// What mends a key that is not as it was, or must be.
+const TOUCHED: &str =
+    "find out what has touched this key in the HSM; what it cannot show, it does not prove";
+
 /// One key on its way into the token.
-struct Import<'a> {
-    set: ObjectSet<'a>,
-    wrapped: &'a WrappedKey,
-}
+type Import<'a> = (ObjectSet<'a>, &'a WrappedKey);
 
 impl Hsm<'_> {
     /// Refuses what is in the way of an import, and tries it with a throwaway key under the KEK
@@ -194,27 +175,26 @@ impl Hsm<'_> {
         progress: &(dyn Fn(&str) + Sync),
     ) -> Result<Vec<HosterKey>> {
         // Before anything is destroyed: a certificate that cannot be read is no reason to.
-        let imports = keys
-            .iter()
-            .map(|(key, wrapped)| Ok(Import { set: ObjectSet::new(key, beside)?, wrapped }));
-        let imports = imports.collect::<Result<Vec<_>>>()?;
+        let imports =
+            keys.iter().map(|(key, wrapped)| Ok((ObjectSet::new(key, beside)?, *wrapped)));
+        let imports = imports.collect::<Result<Vec<Import>>>()?;
         let before = self.inventory()?;
         let kek = self.kek_private(&before, order.kek)?;
         let methods = self.session()?.unwrap_methods(order.mechanism, order.oaep)?;
         let method = *methods.first().ok_or_else(|| Error::defect("no way to unwrap"))?;
         let kek = method.under(kek);
         let import = |session: &mut TokenSession, import: &Import| {
-            progress(import.set.of.label);
+            progress(import.0.of.label);
             session.import_one(&before, import, kek)
         };
         let imported = on_threads(order.sessions, &imports, || self.session(), import)?;
         let after = self.inventory()?;
-        for Import { set, .. } in &imports {
-            if let Err(fault) = set.objects(&after) {
+        for (set, _) in &imports {
+            let remedy =
+                "find out what else puts objects on the token, then run the same command again";
+            if let Err(error) = set.objects(&after, remedy) {
                 self.session()?.erase(set.of.id, Rule::TargetGone)?;
-                return Err(fault.error(
-                    "find out what else puts objects on the token, then run the same command again",
-                ));
+                return Err(error);
             }
         }
         Ok(imported)
@@ -232,7 +212,7 @@ impl Hsm<'_> {
         beside: PublicObjects,
         key: &ImportKey,
     ) -> Result<Option<HosterKey>> {
-        if_exact(self.session()?.set_examine(inventory, &ObjectSet::new(key, beside)?))
+        if_exact(self.session()?.held(inventory, beside, key))
     }
 
     /// The complete, correct set of this key, or why it is none.
@@ -254,8 +234,10 @@ impl TokenSession<'_> {
         import: &Import,
         kek: KekUse,
     ) -> Result<HosterKey> {
-        let set = &import.set;
-        if let Some(held) = if_exact(self.set_examine(before, set))? {
+        let (set, _) = import;
+        let there = set.objects(before, TOUCHED);
+        let there = there.and_then(|there| self.import_examine(there, set, TOUCHED));
+        if let Some(held) = if_exact(there)? {
             return Ok(held);
         }
         let id = set.of.id;
@@ -263,14 +245,11 @@ impl TokenSession<'_> {
         self.make_anew(id, Rule::TargetGone, before.count(&id.0) > 0, |session| {
             let (objects, pin) = session.import_objects(import, kek)?;
             session.renew()?;
-            let held = session.import_examine(objects, set).map_err(|fault| {
-                // A token that ignored CKA_ID keeps a key that no search by id would find.
-                session.discard(&[objects.private]);
-                fault.error(
-                    "the imported key was destroyed again; find out whether the package or the token is at fault",
-                )
-            });
-            let mut held = HosterKey { imported: true, ..held? };
+            let remedy = "the imported key was destroyed again; find out whether the package or the token is at fault";
+            let held = session.import_examine(objects, set, remedy);
+            // A token that ignored CKA_ID keeps a key that no search by id would find.
+            let mut held = held.inspect_err(|_| session.discard(&[objects.private]))?;
+            held.target.made = true;
             held.attributes.extend(pin.read_back());
             Ok(held)
         })
@@ -282,22 +261,22 @@ impl TokenSession<'_> {
         beside: PublicObjects,
         key: &ImportKey,
     ) -> Result<HosterKey> {
-        self.set_examine(inventory, &ObjectSet::new(key, beside)?).map_err(|fault| {
-            fault.error("find out what has touched this key in the HSM; what it cannot show, it does not prove")
-        })
-    }
-
-    fn set_examine(&self, inventory: &Inventory, set: &ObjectSet) -> Examination<HosterKey> {
-        self.import_examine(set.objects(inventory)?, set)
+        let set = ObjectSet::new(key, beside)?;
+        self.import_examine(set.objects(inventory, TOUCHED)?, &set, TOUCHED)
     }
 
     /// Reads the set: complete and correct, or the first thing that it misses.
-    fn import_examine(&self, objects: SetObjects, set: &ObjectSet) -> Examination<HosterKey> {
+    fn import_examine(
+        &self,
+        objects: SetObjects,
+        set: &ObjectSet,
+        remedy: &str,
+    ) -> Result<HosterKey> {
         let SetObjects { private, public, certificate } = objects;
-        let mut attributes = self.expect(private, &set.private)?.attributes;
+        let mut attributes = self.expect(private, &set.private, remedy)?.attributes;
         for (object, table) in [(public, &set.public), (certificate, &set.certificate)] {
             if let Some((object, table)) = object.zip(table.as_ref()) {
-                self.expect(object, table)?;
+                self.expect(object, table, remedy)?;
             }
         }
         let none = [(public, "CKO_PUBLIC_KEY"), (certificate, "CKO_CERTIFICATE")];
@@ -309,13 +288,17 @@ impl TokenSession<'_> {
         ));
         let (id, spki) = (set.of.id.0.to_vec(), set.of.spki.to_vec());
         let target = TargetKey { id, spki, made: false, private };
-        Ok(HosterKey { target, attributes, imported: false })
+        Ok(HosterKey { target, attributes })
     }
 
-    fn import_objects(&self, import: &Import, kek: KekUse) -> Result<(SetObjects, TemplatePin)> {
-        let set = &import.set;
+    fn import_objects(
+        &self,
+        (set, wrapped): &Import,
+        kek: KekUse,
+    ) -> Result<(SetObjects, TemplatePin)> {
         let table = self.hsm.fitted(set.private.clone());
-        let (private, pin) = self.unwrap_under(kek, import.wrapped, &table)?;
+        let unwrap = |with, wrapped: &[u8]| self.unwrap(with, wrapped, &table.template());
+        let (private, pin) = self.unwrap_under(kek, wrapped, &table, unwrap)?;
         let store = |table: &Option<Table>| {
             let table = table.as_ref().map(|table| self.hsm.fitted(table.clone()));
             table.map(|table| self.create(&table.template())).transpose()
@@ -343,7 +326,7 @@ impl<'a> ObjectSet<'a> {
     }
 
     /// The one private key of this id, and what stands beside it.
-    fn objects(&self, inventory: &Inventory) -> Examination<SetObjects> {
+    fn objects(&self, inventory: &Inventory, remedy: &str) -> Result<SetObjects> {
         let id = &self.of.id.0;
         let all = inventory.count(id);
         let classes = [CKO_PRIVATE_KEY, CKO_PUBLIC_KEY, CKO_CERTIFICATE];
@@ -356,12 +339,12 @@ impl<'a> ObjectSet<'a> {
             return Ok(SetObjects { private, public, certificate });
         }
         let [private, public, certificate] = counts;
-        Err(Fault::of(
-            Rule::TargetAttributes,
+        Err(Rule::TargetAttributes.refuse(
             format!(
                 "{private} private keys, {public} public keys, {certificate} certificates, {all} objects with its CKA_ID"
             ),
             "one of each that the token stores, and nothing else",
+            remedy,
         ))
     }
 }
@@ -377,37 +360,36 @@ impl Hsm<'_> {
     pub fn born_make(
         &self,
         inventory: &Inventory,
-        spec: &BornSpec,
+        (id, spec): (CkaId, &TargetSpec),
         certify: impl Fn(&TargetKey) -> Result<Vec<u8>>,
     ) -> Result<CertifiedKey> {
-        if let Some(born) = self.born_find(inventory, spec, &certify)? {
+        if let Some(born) = self.born_find(inventory, (id, spec), &certify)? {
             return Ok(born);
         }
-        let id = &spec.id.0;
-        self.refuse_label(inventory, id, spec.label, &[])?;
-        let BornSpec { kind, usage, .. } = *spec;
+        self.refuse_label(inventory, &id.0, spec.label, &[])?;
+        let TargetSpec { kind, usage, .. } = *spec;
         self.fit_pair(kind, usage, |named, kind| hoster_private(named, kind, usage, true))?;
         let stores = self.stores_certificates()?;
-        let remains = inventory.count(id) > 0;
-        self.session()?.make_anew(spec.id, Rule::TargetGone, remains, |session| {
-            let KeyPair { public, private } = session.born_pair(spec)?;
+        let remains = inventory.count(&id.0) > 0;
+        self.session()?.make_anew(id, Rule::TargetGone, remains, |session| {
+            let named = named(&id.0, spec.label);
+            let private = self.fitted(hoster_private(&named, kind, usage, true)).template();
+            let public = target_public(true, &named, usage);
+            let KeyPair { public, private } = session.pair(kind, &public, &private)?;
             let key = session.public_half(public, kind)?;
-            let key = key.ok_or_else(|| {
-                Error::hsm(
-                    "the new key shows no public half",
-                    "use a token that makes keys as it is asked to",
-                )
-            })?;
-            let target = TargetKey { id: id.to_vec(), spki: key.spki, made: true, private };
+            let key =
+                key.ok_or_else(|| Error::hsm("the new key shows no public half", AS_ASKED))?;
+            let target = TargetKey { id: id.0.to_vec(), spki: key.spki, made: true, private };
             let der = certify(&target)?;
-            let table = certificate(&named(id, spec.label), &der)?;
+            let table = certificate(&named, &der)?;
             if stores {
                 session.create(&self.fitted(table).template())?;
             }
             session.renew()?;
-            let inventory = session.inventory_where(&[bytes(CKA_ID, id)])?;
+            let inventory = session.inventory_where(&[bytes(CKA_ID, &id.0)])?;
             let beside = PublicObjects { public: true, certificate: stores };
-            let mut held = session.held(&inventory, beside, &spec.set(&target.spki, &der))?;
+            let set = born_set((id, spec), &target.spki, &der);
+            let mut held = session.held(&inventory, beside, &set)?;
             held.target.made = true;
             Ok(CertifiedKey { held, certificate: der })
         })
@@ -425,22 +407,21 @@ impl Hsm<'_> {
     fn born_find(
         &self,
         inventory: &Inventory,
-        spec: &BornSpec,
+        (id, spec): (CkaId, &TargetSpec),
         certify: impl Fn(&TargetKey) -> Result<Vec<u8>>,
     ) -> Result<Option<CertifiedKey>> {
-        let id = &spec.id.0;
-        let pair = [CKO_PRIVATE_KEY, CKO_PUBLIC_KEY].map(|class| inventory.of_class(class, id));
+        let pair = [CKO_PRIVATE_KEY, CKO_PUBLIC_KEY].map(|class| inventory.of_class(class, &id.0));
         let ([private], [public]) = (&pair[0][..], &pair[1][..]) else {
             return Ok(None);
         };
-        let Ok(mut certificates) = self.certificates(inventory, id) else {
+        let Ok(mut certificates) = self.certificates(inventory, &id.0) else {
             return Ok(None);
         };
-        let beside = self.born_beside(inventory, spec.id)?;
+        let beside = self.born_beside(inventory, id)?;
         if !beside.certificate {
             let key = self.session()?.public_half(*public, spec.kind)?;
             let Some(PublicHalf { spki, .. }) = key else { return Ok(None) };
-            let target = TargetKey { id: id.to_vec(), spki, made: false, private: *private };
+            let target = TargetKey { id: id.0.to_vec(), spki, made: false, private: *private };
             certificates.push(certify(&target)?);
         }
         let [certificate] = &certificates[..] else {
@@ -449,24 +430,18 @@ impl Hsm<'_> {
         let Ok(parsed) = TargetCertificate::parse(certificate, spec.label) else {
             return Ok(None);
         };
-        let set = spec.set(parsed.spki(), certificate);
+        let set = born_set((id, spec), parsed.spki(), certificate);
         let found = self.import_find(inventory, beside, &set)?;
         Ok(found.map(|held| CertifiedKey { held, certificate: certificate.clone() }))
     }
 }
 
-impl TokenSession<'_> {
-    fn born_pair(&self, spec: &BornSpec) -> Result<KeyPair> {
-        let named = named(&spec.id.0, spec.label);
-        let private = hoster_private(&named, spec.kind, spec.usage, true);
-        let public = target_public(true, &named, spec.usage);
-        self.pair(spec.kind, &public, &self.hsm.fitted(private).template())
-    }
-}
-
-impl BornSpec<'_> {
-    fn set<'a>(&'a self, spki: &'a [u8], certificate: &'a [u8]) -> ImportKey<'a> {
-        let BornSpec { id, label, usage, .. } = *self;
-        ImportKey { id, label, spki, certificate, usage, born: true }
-    }
+/// What a key that is born must be.
+fn born_set<'a>(
+    (id, spec): (CkaId, &'a TargetSpec<'a>),
+    spki: &'a [u8],
+    certificate: &'a [u8],
+) -> ImportKey<'a> {
+    let TargetSpec { label, usage, .. } = *spec;
+    ImportKey { id, label, spki, certificate, usage, born: true }
 }

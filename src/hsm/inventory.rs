@@ -9,9 +9,8 @@ use crate::attribute::{Attribute, Value, bytes, number};
 use crate::public_key::{PublicHalf, trimmed};
 use crate::raw::Object;
 use crate::{Hsm, TokenSession};
-use record::Result;
-use record::rule::Rule;
 use record::spki::PublicKey;
+use record::{Result, Rule};
 use rsa::traits::PublicKeyParts;
 
 /// The objects of a token as they were at one moment. It says where to look; what is done to a key

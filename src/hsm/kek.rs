@@ -4,16 +4,12 @@
 use cryptoki_sys::*;
 
 use crate::attribute::{Attribute, bytes};
-use crate::inventory::Inventory;
-use crate::object::{Examination, Fault, if_exact};
+use crate::object::if_exact;
 use crate::public_key::PublicHalf;
 use crate::raw::{KeyPair, Object};
 use crate::table::{Comparison, kek_private, kek_public, named, of_class};
-use crate::{Hsm, TokenSession};
-use record::Result;
-use record::encoding::{CkaId, Hash};
-use record::rule::Rule;
-use record::terms::{KeyType, Mechanism, ReadBack};
+use crate::{Hsm, Inventory, TokenSession};
+use record::{CkaId, Error, Hash, KeyType, Mechanism, ReadBack, Result, Rule};
 
 /// A KEK as it stands on its token.
 #[derive(Debug, Clone)]
@@ -62,13 +58,13 @@ impl Hsm<'_> {
         waived: &dyn Fn(Rule) -> bool,
     ) -> Result<Kek> {
         let mut session = self.session()?;
-        if let Some(kek) = if_exact(session.kek_examine(id, spec, waived))? {
+        if let Some(kek) = if_exact(session.kek_examine(id, spec, waived, REMEDY))? {
             return Ok(kek);
         }
         session.make_anew(id, Rule::KekGone, true, |session| {
             session.kek_generate(&named(&id.0, label), spec)?;
             session.renew()?;
-            let kek = session.kek_examine(id, spec, waived).map_err(|fault| fault.error(REMEDY))?;
+            let kek = session.kek_examine(id, spec, waived, REMEDY)?;
             Ok(Kek { made: true, ..kek })
         })
     }
@@ -87,20 +83,21 @@ impl Hsm<'_> {
     ) -> Result<Vec<ReadBack>> {
         let offered = PublicHalf::rsa_of_spki(spki, Rule::KekKey)?;
         let spec = KekSpec { bits: offered.bits(), mechanism };
-        let kek = self.session()?.kek_examine(id, spec, waived);
-        let kek = kek.and_then(|kek| match kek.spki == offered.spki {
+        let kek = self.session()?.kek_examine(id, spec, waived, CHANGED)?;
+        match kek.spki == offered.spki {
             true => Ok(kek.attributes),
-            false => Err(key_fault("another key than the one offered")),
-        });
-        kek.map_err(|fault| fault.error(CHANGED))
+            false => Err(key_error("another key than the one offered", CHANGED)),
+        }
     }
 
     /// The KEK's private half, for the unwraps.
     pub(super) fn kek_private(&self, inventory: &Inventory, id: CkaId) -> Result<Object> {
         match inventory.of_class(CKO_PRIVATE_KEY, &id.0)[..] {
             [kek] => Ok(kek),
-            ref found => Err(key_fault(format!("{} private keys with its CKA_ID", found.len()))
-                .error("find out who changed the KEK, then restart with a new attempt")),
+            ref found => Err(key_error(
+                format!("{} private keys with its CKA_ID", found.len()),
+                "find out who changed the KEK, then restart with a new attempt",
+            )),
         }
     }
 
@@ -149,31 +146,33 @@ impl TokenSession<'_> {
         id: CkaId,
         spec: KekSpec,
         waived: &dyn Fn(Rule) -> bool,
-    ) -> Examination<Kek> {
+        remedy: &str,
+    ) -> Result<Kek> {
         let private = self.find(&of_class(CKO_PRIVATE_KEY, &id.0))?;
         let public = self.find(&of_class(CKO_PUBLIC_KEY, &id.0))?;
         let all = self.find(&[bytes(CKA_ID, &id.0)])?.len();
         let ([private], [public], 2) = (&private[..], &public[..], all) else {
             let (private, public) = (private.len(), public.len());
-            return Err(key_fault(format!(
+            let found = format!(
                 "{private} private keys, {public} public keys, {all} objects with its CKA_ID"
-            )));
+            );
+            return Err(key_error(found, remedy));
         };
         let table = kek_private(&named(&id.0, ""), spec.mechanism);
-        let Comparison { attributes, missed, .. } = self.expect(*private, &table)?;
+        let Comparison { attributes, missed, .. } = self.expect(*private, &table, remedy)?;
         let (missed, mut refused): (Vec<_>, Vec<_>) =
             missed.into_iter().partition(|miss| waived(miss.rule));
         if !refused.is_empty() {
-            return Err(refused.swap_remove(0).into());
+            return Err(refused.swap_remove(0).error(remedy));
         }
         let kind = KeyType::Rsa(spec.bits);
         let halves = (self.public_half(*private, kind)?, self.public_half(*public, kind)?);
         let key = match halves {
             (Some(key), Some(half)) if key == half => key,
-            _ => return Err(key_fault("two halves of different keys")),
+            _ => return Err(key_error("two halves of different keys", remedy)),
         };
         if key.kind() != kind || !key.exponent_fits() {
-            return Err(key_fault(key.described()));
+            return Err(key_error(key.described(), remedy));
         }
         let missed = missed.into_iter().map(|miss| (miss.rule, miss.found)).collect();
         Ok(Kek { id, spki: key.spki, attributes, missed, made: false })
@@ -186,7 +185,7 @@ impl TokenSession<'_> {
     }
 }
 
-fn key_fault(found: impl Into<String>) -> Fault {
+fn key_error(found: impl Into<String>, remedy: &str) -> Error {
     let expected = "one RSA key pair of the plan's size with exponent 65537, and no other object with its CKA_ID";
-    Fault::of(Rule::KekKey, found, expected)
+    Rule::KekKey.refuse(found, expected, remedy)
 }

@@ -139,22 +139,38 @@ pub(super) fn bytes_of(words: &[CK_ULONG]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_ne_bytes()).collect()
 }
 
-/// An attribute that is read, with space for its value. Words, not bytes: some modules write a
-/// CK_ULONG through a pointer that they take as aligned.
+/// The space for one member of a template that is read, in bytes: a flag, a number, a short name.
+pub(super) const MEMBER: usize = 256;
+
+/// An attribute that is read, or a member of one that is a template, with space for its value.
+/// Words, not bytes: some modules write a CK_ULONG through a pointer that they take as aligned.
 pub(super) struct Space {
-    pub kind: CK_ATTRIBUTE_TYPE,
-    pub words: Vec<CK_ULONG>,
+    kind: CK_ATTRIBUTE_TYPE,
+    words: Vec<CK_ULONG>,
     /// How many bytes of the words may be used.
-    pub room: usize,
+    room: usize,
     /// How many came back; none where there is no value, or it is beyond the space (so
     /// CK_UNAVAILABLE_INFORMATION).
-    pub length: Option<usize>,
+    length: Option<usize>,
 }
 
 impl Space {
     /// Space for at most so many bytes.
     pub fn of(kind: CK_ATTRIBUTE_TYPE, room: usize) -> Self {
         Space { kind, words: vec![0; room.div_ceil(size_of::<CK_ULONG>())], room, length: None }
+    }
+
+    /// The form of C, whose pointer is valid while `self` lives.
+    pub fn in_c(&mut self) -> CK_ATTRIBUTE {
+        attribute_in_c(self.kind, self.words.as_mut_ptr().cast(), self.room)
+    }
+
+    /// Takes what a call has made of that form; pointers that the module may have changed are not
+    /// looked at.
+    pub fn take(&mut self, read: &CK_ATTRIBUTE, got: bool) {
+        let length = usize::try_from(read.ulValueLen).ok();
+        self.length = length.filter(|length| got && *length <= self.room);
+        self.kind = read.type_;
     }
 
     /// What was read.
@@ -165,33 +181,13 @@ impl Space {
             value
         })
     }
-}
 
-/// Space for one member of a template that is read: a flag, a number, a short name.
-const MEMBER_WORDS: usize = 32;
-
-/// One member of a template that is read, with space for its value.
-pub(super) struct Member {
-    pub kind: CK_ATTRIBUTE_TYPE,
-    pub length: CK_ULONG,
-    pub words: [CK_ULONG; MEMBER_WORDS],
-}
-
-impl Member {
-    /// Space for a member of this type.
-    pub fn of(kind: CK_ATTRIBUTE_TYPE) -> Self {
-        Member { kind, length: 0, words: [0; MEMBER_WORDS] }
-    }
-
-    /// What was read, in the shape of the member of `like` with that type; `None` where the length
-    /// is beyond the space.
-    pub fn attribute(&self, like: &[Attribute]) -> Option<Attribute> {
-        let words = bytes_of(&self.words);
-        let read = words.get(..usize::try_from(self.length).ok()?)?;
+    /// The same in the shape of the member of `like` with that type.
+    pub fn member(&self, like: &[Attribute]) -> Option<Attribute> {
+        let read = self.value()?;
         let like = like.iter().find(|attribute| attribute.kind == self.kind);
-        let value = like.and_then(|like| like.value.like(read));
-        let value = value.unwrap_or_else(|| Value::Bytes(read.to_vec()));
-        Some(Attribute { kind: self.kind, value })
+        let value = like.and_then(|like| like.value.like(&read));
+        Some(Attribute { kind: self.kind, value: value.unwrap_or(Value::Bytes(read)) })
     }
 }
 
@@ -214,11 +210,13 @@ mod tests {
 
     #[test]
     fn a_member_longer_than_its_buffer_is_no_member() {
-        let mut member = Member::of(CKA_WRAP);
-        member.length = 1;
+        let mut member = Space::of(CKA_WRAP, MEMBER);
         let like = [flag(CKA_WRAP, false)];
-        assert!(member.attribute(&like) == Some(flag(CKA_WRAP, false)));
-        member.length = CK_ULONG::MAX;
-        assert!(member.attribute(&like).is_none());
+        member.take(&attribute_in_c(CKA_WRAP, null_mut(), 1), true);
+        assert!(member.member(&like) == Some(flag(CKA_WRAP, false)));
+        member.take(&attribute_in_c(CKA_WRAP, null_mut(), usize::MAX), true);
+        assert!(member.member(&like).is_none());
+        member.take(&attribute_in_c(CKA_WRAP, null_mut(), 1), false);
+        assert!(member.member(&like).is_none());
     }
 }

@@ -17,8 +17,9 @@ use std::sync::{LockResult, Mutex, MutexGuard, PoisonError};
 use cryptoki_sys::*;
 use zeroize::Zeroizing;
 
+use ::probe::profile::Profile;
 pub use canary::THROWAWAY_LABEL;
-pub use hoster::{BornSpec, CertifiedKey, HosterKey, ImportKey, ImportOrder, PublicObjects};
+pub use hoster::{CertifiedKey, HosterKey, ImportKey, ImportOrder, PublicObjects};
 pub use inventory::Inventory;
 pub use kek::{Kek, KekSpec};
 use layout::TokenMechanism;
@@ -26,10 +27,7 @@ pub use mechanism::{THROWAWAY, THROWAWAY_BITS};
 pub use parallel::MOST_SESSIONS;
 pub use probe::{MAX_MODULE, Trial};
 use raw::Session;
-use record::probe::profile::Profile;
-use record::rule::Rule;
-use record::terms::{Mechanism, TokenIdentity};
-use record::{Error, Result};
+use record::{Error, Mechanism, Result, Rule, TokenIdentity};
 use table::LeftOut;
 pub use target::{TargetKey, TargetSpec};
 pub use trust::{Officer, TrustedKek};
@@ -179,19 +177,14 @@ impl<'m> Token<'m> {
     /// The security officer's counter is left to the officer: only the last try is looked at.
     fn pin_state_of(&self, user: CK_USER_TYPE) -> Result<PinState> {
         let flags = self.info()?.flags;
-        let raised = |flag| flags & flag != 0;
-        let (locked, final_try, count_low) = match user {
-            CKU_SO => (raised(CKF_SO_PIN_LOCKED), raised(CKF_SO_PIN_FINAL_TRY), false),
-            _ => (
-                raised(CKF_USER_PIN_LOCKED),
-                raised(CKF_USER_PIN_FINAL_TRY),
-                raised(CKF_USER_PIN_COUNT_LOW),
-            ),
+        let [locked, final_try, count_low] = match user {
+            CKU_SO => [CKF_SO_PIN_LOCKED, CKF_SO_PIN_FINAL_TRY, 0],
+            _ => [CKF_USER_PIN_LOCKED, CKF_USER_PIN_FINAL_TRY, CKF_USER_PIN_COUNT_LOW],
         };
-        Ok(match (locked, final_try, count_low) {
-            (true, ..) => PinState::Locked,
-            (_, true, _) => PinState::FinalTry,
-            (.., true) => PinState::CountLow,
+        Ok(match flags {
+            flags if flags & locked != 0 => PinState::Locked,
+            flags if flags & final_try != 0 => PinState::FinalTry,
+            flags if flags & count_low != 0 => PinState::CountLow,
             _ => PinState::Normal,
         })
     }
@@ -354,7 +347,7 @@ impl Hsm<'_> {
     /// # Errors
     /// [`Error::Hsm`] where the token gives none, or answers with zeros only.
     pub fn random(&self, out: &mut [u8]) -> Result<()> {
-        self.session()?.session.random(out)?;
+        self.logged_in().session.random(out)?;
         if out.len() >= 16 && out.iter().all(|byte| *byte == 0) {
             return Err(Error::hsm(
                 "C_GenerateRandom answered zeros only",
@@ -396,8 +389,9 @@ impl Hsm<'_> {
         }
     }
 
-    fn functions(&self) -> &raw::Functions {
-        &self.token.module.raw
+    /// What the token can do with a mechanism, if it has it.
+    fn mechanism(&self, kind: CK_MECHANISM_TYPE) -> Result<Option<CK_MECHANISM_INFO>> {
+        self.token.module.raw.mechanism(self.token.slot, kind)
     }
 
     fn name(&self) -> String {

@@ -5,17 +5,13 @@ use cryptoki_sys::*;
 use getrandom::SysRng;
 
 use crate::attribute::mechanism_name;
-use crate::layout::TokenMechanism;
 use crate::raw::Object;
 use crate::table::ephemeral_aes;
-use crate::{Hsm, TokenSession};
-use record::plan::Plan;
-use record::probe::checks;
-use record::probe::needs::needs;
-use record::probe::profile::Profile;
-use record::rule::Rule;
-use record::terms::{KeyType, Mechanism, OaepHash, Side, TransferRoute};
-use record::{Error, Result};
+use crate::{Hsm, TokenMechanism, TokenSession};
+use ::probe::checks;
+use ::probe::needs::needs;
+use ::probe::profile::Profile;
+use record::{Error, KeyType, Mechanism, OaepHash, Plan, Result, Rule, Side, TransferRoute};
 
 /// The size of throwaway RSA keys. OAEP hash and AES key wrap do not depend on it, and a smaller
 /// key is made in a fraction of a second.
@@ -80,7 +76,7 @@ impl Hsm<'_> {
     /// otherwise.
     pub fn require(&self, side: Side, plan: &Plan) -> Result<()> {
         for need in needs(side, plan) {
-            let listed = self.functions().mechanism(self.token.slot, need.id.0)?.is_some();
+            let listed = self.mechanism(need.id.0)?.is_some();
             checks::listed(&need, &self.name(), listed)?;
         }
         if plan.way == TransferRoute::Born {
@@ -102,8 +98,7 @@ impl Hsm<'_> {
 
     /// Whether the token lists the mechanism with one of these flags.
     pub(super) fn can(&self, kind: CK_MECHANISM_TYPE, flags: CK_FLAGS) -> Result<bool> {
-        let info = self.functions().mechanism(self.token.slot, kind)?;
-        Ok(info.is_some_and(|info| info.flags & flags != 0))
+        Ok(self.mechanism(kind)?.is_some_and(|info| info.flags & flags != 0))
     }
 
     /// What may be RFC 5649 on this token.

@@ -6,13 +6,11 @@ use sha2::{Digest, Sha256};
 
 use crate::TokenSession;
 use crate::attribute::{Attribute, Value, bytes, flag, found, number};
-use crate::layout::{Member, Space, TokenMechanism};
+use crate::layout::{MEMBER, Space, TokenMechanism};
 use crate::public_key::{PublicHalf, curve_params, key_type};
 use crate::raw::Object;
-use record::encoding::{self, CkaId, enc};
-use record::rule::Rule;
-use record::terms::KeyType;
-use record::{Error, Result};
+use record::encoding::enc;
+use record::{CkaId, Error, KeyType, Result, Rule, encoding};
 
 /// More than any attribute that Keyferry reads but a certificate (the modulus of RSA-4096 has 512
 /// bytes).
@@ -21,6 +19,11 @@ const MOST_BYTES: usize = 1024;
 const MOST_CERTIFICATE: usize = 64 * 1024;
 /// More members than any list attribute that Keyferry sets has.
 const MOST_MEMBERS: usize = 32;
+
+/// What mends a key that is not made as it was asked for.
+pub(super) const AS_ASKED: &str = "use a token that makes keys as it is asked to";
+/// The same of a key that is unwrapped.
+pub(super) const AS_UNWRAPPED: &str = "use a token that unwraps keys as it is asked to";
 
 /// How an object deviates from a rule: what was found and what was expected of it.
 pub(super) struct Deviation {
@@ -37,54 +40,18 @@ impl Deviation {
         let (found, expected) = (found(wanted.kind, value), wanted.to_string());
         Deviation { kind: Some(wanted.kind), rule, found, expected }
     }
-}
 
-/// Why an object is not taken.
-pub(super) enum Fault {
-    /// It deviates from what it must be.
-    Deviation(Deviation),
-    /// The token failed.
-    Failure(Error),
-}
-
-/// What comes of an examination.
-pub(super) type Examination<T> = std::result::Result<T, Fault>;
-
-impl From<Error> for Fault {
-    fn from(error: Error) -> Self {
-        Fault::Failure(error)
-    }
-}
-
-impl From<Deviation> for Fault {
-    fn from(deviation: Deviation) -> Self {
-        Fault::Deviation(deviation)
-    }
-}
-
-impl Fault {
-    /// The deviation from a rule.
-    pub fn of(rule: Rule, found: impl Into<String>, expected: impl Into<String>) -> Self {
-        Deviation { kind: None, rule, found: found.into(), expected: expected.into() }.into()
-    }
-
-    /// The error for it, with what mends a deviation.
+    /// The refusal for it, with what mends it.
     pub fn error(self, remedy: &str) -> Error {
-        match self {
-            Fault::Deviation(Deviation { rule, found, expected, .. }) => {
-                rule.refuse(found, expected, remedy)
-            }
-            Fault::Failure(error) => error,
-        }
+        self.rule.refuse(self.found, self.expected, remedy)
     }
 }
 
-/// What was examined, or none where it deviates.
-pub(super) fn if_exact<T>(examination: Examination<T>) -> Result<Option<T>> {
-    match examination {
-        Ok(exact) => Ok(Some(exact)),
-        Err(Fault::Deviation(_)) => Ok(None),
-        Err(Fault::Failure(error)) => Err(error),
+/// What was examined, or none where it deviates from what it must be; not where the token failed.
+pub(super) fn if_exact<T>(examined: Result<T>) -> Result<Option<T>> {
+    match examined {
+        Err(Error::Refused(_)) => Ok(None),
+        other => other.map(Some),
     }
 }
 
@@ -154,11 +121,11 @@ impl TokenSession<'_> {
             return Ok(None);
         }
         let types = like.iter().map(|attribute| attribute.kind).chain([0].into_iter().cycle());
-        let mut members: Vec<_> = types.take(count).map(Member::of).collect();
+        let mut members: Vec<_> = types.take(count).map(|kind| Space::of(kind, MEMBER)).collect();
         if !self.get_members(object, kind, &mut members)? {
             return Ok(None);
         }
-        Ok(members.iter().map(|member| member.attribute(like)).collect())
+        Ok(members.iter().map(|member| member.member(like)).collect())
     }
 
     /// The public half that an object shows, if it is of this kind, whatever its size: RSA keys of
@@ -195,6 +162,7 @@ impl TokenSession<'_> {
             number(CKA_CLASS, CKO_PRIVATE_KEY),
             number(CKA_KEY_TYPE, CKK_EC),
             bytes(CKA_EC_PARAMS, &curve_params(bits)),
+            flag(CKA_SIGN, true),
         ];
         for wanted in &wanted {
             if !self.is(object, wanted)? {
@@ -202,9 +170,7 @@ impl TokenSession<'_> {
             }
         }
         // No key of a ceremony is one that asks for its own PIN, or does not sign.
-        if !self.is(object, &flag(CKA_SIGN, true))?
-            || self.is(object, &flag(CKA_ALWAYS_AUTHENTICATE, true))?
-        {
+        if self.is(object, &flag(CKA_ALWAYS_AUTHENTICATE, true))? {
             return Ok(false);
         }
         let message = enc(c"keyferry/1 half", &[&encoding::random::<32>()?]);
@@ -240,9 +206,7 @@ impl TokenSession<'_> {
             let _ = self.destroy(*object);
         }
     }
-}
 
-impl TokenSession<'_> {
     /// Destroys every object of this id, then looks in a new session whether any is left. Nothing
     /// to destroy is success.
     ///

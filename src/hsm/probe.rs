@@ -7,21 +7,19 @@ use std::path::Path;
 use cryptoki::mechanism::MechanismType;
 use cryptoki_sys::*;
 
-use crate::attribute;
 use crate::canary::{in_flavour, throwaway_certificate, throwaway_target, unfilled_key};
-use crate::mechanism::THROWAWAY;
 use crate::table::{
     Comparison, certificate, hoster_private, kek_private, named, stored_public, tenant_private,
 };
-use crate::target::TargetSpec;
-use crate::{Hsm, Module, Token, text, version};
-use record::probe::profile::Profile;
-use record::probe::{
+use crate::{Hsm, Module, THROWAWAY, TargetSpec, Token, attribute, text, version};
+use ::probe::profile::Profile;
+use ::probe::{
     Direction, KekFacts, KeyWrapFacts, MechanismFacts, MechanismId, MissedFacts, ModuleFacts,
     ObjectFacts, Probe, SizeFacts, TokenFacts, TransferFacts, TrialOutcome, WAYS,
 };
-use record::terms::{FORMAT, KeyType, KwpFlavour, Mechanism, OaepHash, Side, Usage};
-use record::{Error, Result, folder};
+use record::{
+    Error, FORMAT, KeyType, KwpFlavour, Mechanism, OaepHash, Result, Rule, Side, Usage, folder,
+};
 
 /// The greatest size of a module's file, in bytes.
 pub const MAX_MODULE: u64 = 256 << 20;
@@ -205,6 +203,7 @@ impl Hsm<'_> {
     /// # Errors
     /// [`Error::Hsm`] where the token does not answer, or keeps a throwaway object.
     pub fn attempt(&self, trial: Trial, probe: &mut Probe) -> Result<()> {
+        let nobody = named(&[], "");
         match trial {
             Trial::Left => probe.left = self.remove_left()?,
             Trial::Listing => {
@@ -226,7 +225,8 @@ impl Hsm<'_> {
             }
             Trial::Kek(mechanism) => self.kek_facts(mechanism, probe)?,
             Trial::TargetKey => {
-                let (enforced, kept) = self.try_target()?;
+                let tried = self.throwaways(|session, name| self.try_target(session, name));
+                let (enforced, kept) = tried?;
                 probe.enforced.extend(enforced);
                 probe.wrap_with_trusted = Some(kept);
             }
@@ -234,21 +234,18 @@ impl Hsm<'_> {
                 let spec = TargetSpec { usage: usage(true), ..throwaway_target(THROWAWAY) };
                 let table = |named: &_, _| tenant_private(named, &spec);
                 let made = self.fit_pair(THROWAWAY, spec.usage, table);
-                let object = table(&named(&[], ""), THROWAWAY).object;
-                self.object_facts((object, object.to_owned()), made, probe);
+                self.object_facts(table(&nobody, THROWAWAY).object, made, probe);
                 self.beside_facts(probe)?;
             }
             Trial::BornKey(signs) => {
-                let usage = usage(signs);
-                let table = |named: &_, kind| hoster_private(named, kind, usage, true);
-                let made = self.fit_pair(THROWAWAY, usage, table);
-                let object = table(&named(&[], ""), THROWAWAY).object;
-                self.object_facts((object, object.to_owned()), made, probe);
+                let table = |named: &_, kind| hoster_private(named, kind, usage(signs), true);
+                let made = self.fit_pair(THROWAWAY, usage(signs), table);
+                self.object_facts(table(&nobody, THROWAWAY).object, made, probe);
             }
             Trial::ImportedKey(mechanism, signs) => {
                 let made = self.imported_key(mechanism, usage(signs));
-                let table = hoster_private(&named(&[], ""), THROWAWAY, usage(signs), false);
-                self.object_facts((table.object, trial.to_string()), made, probe);
+                let table = hoster_private(&nobody, THROWAWAY, usage(signs), false);
+                probe.objects.extend(self.facts_of((table.object, trial.to_string()), made));
                 if !probe.objects.iter().any(|facts| facts.object == "certificate") {
                     self.beside_facts(probe)?;
                 }
@@ -258,12 +255,11 @@ impl Hsm<'_> {
     }
 
     fn mechanism_facts(&self) -> Result<Vec<MechanismFacts>> {
-        let (functions, slot) = (self.functions(), self.token.slot);
         let mut facts = Vec::new();
-        let mut listed = functions.mechanisms(slot)?;
+        let mut listed = self.token.module.raw.mechanisms(self.token.slot)?;
         listed.sort_unstable();
         for kind in listed {
-            let info = functions.mechanism(slot, kind)?;
+            let info = self.mechanism(kind)?;
             #[expect(clippy::disallowed_methods, reason = "a claim: one not made claims nothing")]
             let info = info.unwrap_or_default();
             let known = MechanismType::try_from(kind).ok();
@@ -316,17 +312,17 @@ impl Hsm<'_> {
             }
         };
         self.throwaways(|session, name| {
-            let table = session.kek_table(name, mechanism);
+            let table = self.kek_table(name, mechanism);
             let object = kek_private(name, mechanism).object;
             let kek = match session.throwaway_kek(name, mechanism) {
                 Ok(kek) => kek,
                 Err(error) => {
                     probe.keks.push(KekFacts { mechanism, missed: None });
-                    self.object_facts((object, object.to_owned()), Err(error), probe);
+                    self.object_facts(object, Err(error), probe);
                     return Ok(());
                 }
             };
-            self.object_facts((object, object.to_owned()), Ok(()), probe);
+            self.object_facts(object, Ok(()), probe);
             let Comparison { missed, refused, .. } = session.examine(kek.private, &table)?;
             let missed = missed.into_iter().chain(refused);
             let missed = missed.map(|miss| MissedFacts { rule: miss.rule, found: miss.found });
@@ -376,28 +372,23 @@ impl Hsm<'_> {
         for (object, stored) in
             [("public key beside a target key", public), ("certificate", stored)]
         {
-            let none = || Error::hsm("the token stores none", "none is needed");
-            self.object_facts(
-                (object, object.to_owned()),
-                if stored { Ok(()) } else { Err(none()) },
-                probe,
-            );
+            let none = Err(Error::hsm("the token stores none", "none is needed"));
+            self.object_facts(object, if stored { Ok(()) } else { none }, probe);
         }
         Ok(())
     }
 
-    fn object_facts(&self, (table, object): (&str, String), made: Result<()>, probe: &mut Probe) {
-        if self.session_only {
-            return;
-        }
+    fn object_facts(&self, object: &str, made: Result<()>, probe: &mut Probe) {
+        probe.objects.extend(self.facts_of((object, object.to_owned()), made));
+    }
+
+    /// What is known of an object that was to be made by a table; nothing where none may stay.
+    fn facts_of(&self, (table, object): (&str, String), made: Result<()>) -> Option<ObjectFacts> {
         let left_out = self.seen().left_out.get(table).cloned().flatten();
         let left_out = left_out.iter().flatten().map(|kind| attribute::name(*kind)).collect();
-        let (rule, found) = match made {
-            Ok(()) => (None, None),
-            Err(Error::Refused(refusal)) => (Some(refusal.rule), Some(refusal.found)),
-            Err(error) => (None, Some(error.to_string())),
-        };
-        probe.objects.push(ObjectFacts { object, left_out, rule, found });
+        let (rule, found) = made.err().map(rule_and_found).unzip();
+        let rule = rule.flatten();
+        (!self.session_only).then_some(ObjectFacts { object, left_out, rule, found })
     }
 }
 
@@ -407,11 +398,17 @@ fn usage(signs: bool) -> Usage {
 }
 
 fn outcome(seen: Result<Vec<KwpFlavour>>) -> TrialOutcome {
-    match seen {
+    match seen.map_err(rule_and_found) {
         Ok(kwp) => TrialOutcome::Works { kwp },
-        Err(Error::Refused(refusal)) => {
-            TrialOutcome::Refused { rule: refusal.rule, found: refusal.found }
-        }
-        Err(error) => TrialOutcome::Failed { found: error.to_string() },
+        Err((Some(rule), found)) => TrialOutcome::Refused { rule, found },
+        Err((None, found)) => TrialOutcome::Failed { found },
+    }
+}
+
+/// What of an error a report has.
+fn rule_and_found(error: Error) -> (Option<Rule>, String) {
+    match error {
+        Error::Refused(refusal) => (Some(refusal.rule), refusal.found),
+        error => (None, error.to_string()),
     }
 }

@@ -9,10 +9,8 @@ use x509_cert::der::Decode;
 use x509_cert::der::asn1::OctetStringRef;
 
 use crate::attribute::{Attribute, bytes, number};
-use record::rule::Rule;
 use record::spki::PublicKey;
-use record::terms::KeyType;
-use record::{Error, Result};
+use record::{Error, KeyType, Result, Rule};
 
 /// The one public exponent of every RSA key that Keyferry handles, 65537.
 const EXPONENT: [u8; 3] = [1, 0, 1];

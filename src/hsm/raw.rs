@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 
 use crate::answer::{check, length_error, missing_error, output};
 use crate::attribute::Attribute;
-use crate::layout::{KeyUse, Member, Space, TemplateLayout, TokenMechanism, attribute_in_c};
+use crate::layout::{KeyUse, Space, TemplateLayout, TokenMechanism, attribute_in_c};
 use crate::{TokenSession, module_error};
 use record::Result;
 
@@ -101,12 +101,9 @@ impl Functions {
         // A module only reads the text, though its parameter is not const.
         let reserved = reserved.map_or(null_mut(), |text| text.as_ptr().cast_mut().cast());
         let mut args = CK_C_INITIALIZE_ARGS {
-            CreateMutex: None,
-            DestroyMutex: None,
-            LockMutex: None,
-            UnlockMutex: None,
             flags: CKF_OS_LOCKING_OK,
             pReserved: reserved,
+            ..CK_C_INITIALIZE_ARGS::default()
         };
         checked!(self.C_Initialize((&raw mut args).cast()))
     }
@@ -390,14 +387,9 @@ impl TokenSession<'_> {
     /// Reads attributes of an object by one call, each into its own space; `false` where it gave
     /// not all of them.
     pub fn get_values(&self, object: Object, spaces: &mut [Space]) -> Result<bool> {
-        let mut list: Vec<CK_ATTRIBUTE> = (spaces.iter_mut())
-            .map(|space| attribute_in_c(space.kind, space.words.as_mut_ptr().cast(), space.room))
-            .collect();
+        let mut list: Vec<_> = spaces.iter_mut().map(Space::in_c).collect();
         let got = self.get(object, &mut list)?;
-        for (space, read) in spaces.iter_mut().zip(&list) {
-            let length = usize::try_from(read.ulValueLen).ok();
-            space.length = length.filter(|length| got && *length <= space.room);
-        }
+        spaces.iter_mut().zip(&list).for_each(|(space, read)| space.take(read, got));
         Ok(got)
     }
 
@@ -409,27 +401,20 @@ impl TokenSession<'_> {
     }
 
     /// Reads an array of as many attributes as there are `members`: their types are passed in,
-    /// types and lengths come back, the values are in the members' own words. Pointers that the
-    /// module may have changed are not looked at.
+    /// types and lengths come back, the values are in the members' own words.
     pub fn get_members(
         &self,
         object: Object,
         kind: CK_ATTRIBUTE_TYPE,
-        members: &mut [Member],
+        members: &mut [Space],
     ) -> Result<bool> {
-        let mut list: Vec<CK_ATTRIBUTE> = (members.iter_mut())
-            .map(|member| {
-                let length = size_of_val(&member.words);
-                attribute_in_c(member.kind, member.words.as_mut_ptr().cast(), length)
-            })
-            .collect();
+        let mut list: Vec<_> = members.iter_mut().map(Space::in_c).collect();
         let length = size_of_val(list.as_slice());
         let mut attribute = attribute_in_c(kind, list.as_mut_ptr().cast(), length);
         let got = self.get(object, slice::from_mut(&mut attribute))?;
-        for (member, read) in members.iter_mut().zip(&list) {
-            (member.kind, member.length) = (read.type_, read.ulValueLen);
-        }
-        Ok(got && attribute.ulValueLen == length as CK_ULONG)
+        let got = got && attribute.ulValueLen == length as CK_ULONG;
+        members.iter_mut().zip(&list).for_each(|(member, read)| member.take(read, got));
+        Ok(got)
     }
 
     /// One C_GetAttributeValue; `false` where it gave not every value.

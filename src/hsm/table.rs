@@ -7,15 +7,14 @@ use cryptoki_sys::*;
 use x509_cert::Certificate;
 use x509_cert::der::{Decode, Encode};
 
-use crate::attribute::{Attribute, Value, bytes, flag, flags, number, read_back, template};
-use crate::object::{Deviation, Examination};
+use crate::attribute::{
+    Attribute, Value, allowed, bytes, flag, flags, number, read_back, template,
+};
+use crate::object::Deviation;
 use crate::public_key::{PublicHalf, generation, key_type};
 use crate::raw::{KeyPair, Object};
-use crate::target::TargetSpec;
-use crate::{Hsm, TokenSession};
-use record::Result;
-use record::rule::Rule;
-use record::terms::{KeyType, Mechanism, ReadBack, Usage};
+use crate::{Hsm, TargetSpec, TokenSession};
+use record::{KeyType, Mechanism, ReadBack, Result, Rule, Usage};
 
 /// How an attribute binds an object.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -36,19 +35,16 @@ struct Row {
     attribute: Attribute,
     rule: Rule,
     demand: Demand,
-    left_out: bool,
-    /// Whether no template has it.
-    only_read: bool,
+    /// What a template asks for; none where it is only read, or left out.
+    asked: Option<Value>,
     /// A value that serves nearly as well, which a rule of its own refuses.
     weaker: Option<(Value, Rule)>,
-    /// Whether that one is asked for.
-    weakened: bool,
 }
 
 impl Row {
     /// Whether the object may be made without it.
     fn is_optional(&self) -> bool {
-        matches!(self.demand, Demand::MustNot | Demand::Should) && !self.only_read
+        matches!(self.demand, Demand::MustNot | Demand::Should) && self.asked.is_some()
     }
 
     /// Whether this value keeps it.
@@ -60,10 +56,8 @@ impl Row {
     }
 
     /// What is asked for.
-    fn asked(&self) -> Attribute {
-        let weaker = self.weaker.as_ref().filter(|_| self.weakened).map(|(value, _)| value);
-        let value = weaker.unwrap_or(&self.attribute.value).clone();
-        Attribute { kind: self.attribute.kind, value }
+    fn asked(&self) -> Option<Attribute> {
+        Some(Attribute { kind: self.attribute.kind, value: self.asked.clone()? })
     }
 
     /// The rule that this value breaks.
@@ -100,14 +94,9 @@ impl Table {
         rule: Rule,
         attributes: impl IntoIterator<Item = Attribute>,
     ) -> Self {
-        let row = |attribute| Row {
-            attribute,
-            rule,
-            demand,
-            left_out: false,
-            only_read: false,
-            weaker: None,
-            weakened: false,
+        let row = |attribute: Attribute| {
+            let asked = Some(attribute.value.clone());
+            Row { attribute, rule, demand, asked, weaker: None }
         };
         self.rows.extend(attributes.into_iter().map(row));
         self
@@ -117,7 +106,7 @@ impl Table {
     fn and_read(self, demand: Demand, rule: Rule, attributes: Vec<Attribute>) -> Self {
         let before = self.rows.len();
         let mut table = self.and(demand, rule, attributes);
-        table.rows.iter_mut().skip(before).for_each(|row| row.only_read = true);
+        table.rows.iter_mut().skip(before).for_each(|row| row.asked = None);
         table
     }
 
@@ -129,8 +118,7 @@ impl Table {
     /// What asks a token for it. SoftHSM takes CKA_MODIFIABLE false only as the last, CKA_COPYABLE
     /// before it.
     pub fn template(&self) -> Vec<Attribute> {
-        let set = self.rows.iter().filter(|row| !row.left_out && !row.only_read);
-        let mut set: Vec<_> = set.map(Row::asked).collect();
+        let mut set: Vec<_> = self.rows.iter().filter_map(Row::asked).collect();
         set.sort_by_key(|one| match one.kind {
             CKA_COPYABLE => 1,
             CKA_MODIFIABLE => 2,
@@ -142,8 +130,8 @@ impl Table {
     /// The same without what a token does not take.
     pub fn without(&self, kinds: &LeftOut) -> Self {
         let mut less = self.clone();
-        for row in &mut less.rows {
-            row.left_out = kinds.contains(&row.attribute.kind);
+        for row in less.rows.iter_mut().filter(|row| kinds.contains(&row.attribute.kind)) {
+            row.asked = None;
         }
         less
     }
@@ -165,7 +153,7 @@ impl Table {
     /// The same with the weaker values of these attributes asked for.
     fn weakened(mut self, kinds: &[CK_ATTRIBUTE_TYPE]) -> Self {
         for row in self.rows.iter_mut().filter(|row| kinds.contains(&row.attribute.kind)) {
-            row.weakened = true;
+            row.asked = row.weaker.as_ref().map(|(value, _)| value.clone());
         }
         self
     }
@@ -175,6 +163,7 @@ impl Table {
         self.object = "throwaway key";
         for row in self.rows.iter_mut().filter(|row| row.attribute.kind == CKA_TOKEN) {
             row.attribute.value = Value::Flag(false);
+            row.asked = Some(Value::Flag(false));
         }
         self
     }
@@ -307,13 +296,17 @@ impl TokenSession<'_> {
     }
 
     /// The same, of an object that has all that it must.
-    pub fn expect(&self, object: Object, table: &Table) -> Examination<Comparison> {
+    ///
+    /// # Errors
+    /// By the rule that it breaks, with what mends that; [`record::Error::Hsm`] where the token
+    /// fails.
+    pub fn expect(&self, object: Object, table: &Table, remedy: &str) -> Result<Comparison> {
         let mut examined = self.examine(object, table)?;
         // Where a key was made says more of it than what it may do.
         examined.refused.sort_by_key(|one| one.rule != Rule::TargetLocal);
         match examined.refused.is_empty() {
             true => Ok(examined),
-            false => Err(examined.refused.swap_remove(0).into()),
+            false => Err(examined.refused.swap_remove(0).error(remedy)),
         }
     }
 }
@@ -357,7 +350,7 @@ pub(super) fn of_class(class: CK_OBJECT_CLASS, id: &[u8]) -> [Attribute; 2] {
 /// The KEK's private half, each attribute with the rule that it keeps (design, section 4.1; PKCS#11
 /// v3.1, 4.9).
 pub(super) fn kek_private(named: &[Attribute; 2], mechanism: Mechanism) -> Table {
-    let (allowed, unwrapped) = unwrapped_by(mechanism);
+    let (by, unwrapped) = unwrapped_by(mechanism);
     let object = match mechanism {
         Mechanism::SingleShot => "single-shot KEK",
         Mechanism::Composite => "composite KEK",
@@ -372,7 +365,7 @@ pub(super) fn kek_private(named: &[Attribute; 2], mechanism: Mechanism) -> Table
         (flag(CKA_SIGN, false), Rule::KekSign),
         (flag(CKA_SIGN_RECOVER, false), Rule::KekSignRecover),
         (flag(CKA_DERIVE, false), Rule::KekDerive),
-        (allowed, Rule::KekAllowedMechanisms),
+        (by, Rule::KekAllowedMechanisms),
         (unwrapped, Rule::KekUnwrapTemplate),
         (flag(CKA_COPYABLE, false), Rule::KekCopyable),
         (flag(CKA_MODIFIABLE, false), Rule::KekModifiable),
@@ -386,60 +379,42 @@ pub(super) fn kek_private(named: &[Attribute; 2], mechanism: Mechanism) -> Table
     match mechanism {
         Mechanism::Composite => table,
         Mechanism::SingleShot => table
-            .or(template(CKA_UNWRAP_TEMPLATE, unwrapped_to_stay()), Rule::KekUnwrapPrivate)
-            .or(allowed_with_oaep(), Rule::KekUnwrapTwoSteps),
+            // What keeps a target key in the HSM.
+            .or(template(CKA_UNWRAP_TEMPLATE, kept_here().to_vec()), Rule::KekUnwrapPrivate)
+            .or(allowed(&[CKM_RSA_AES_KEY_WRAP, CKM_RSA_PKCS_OAEP]), Rule::KekUnwrapTwoSteps),
     }
 }
 
-/// A single-shot KEK as tokens have it, the strongest first (design, section 4.1): some open their
-/// own AES key by the KEK's template, or want its RSA-OAEP allowed. Which one works, an unwrap says.
-pub(super) fn weakened(kek: Table, weakness: usize) -> Table {
-    match weakness {
-        0 => kek,
-        1 => kek.weakened(&[CKA_UNWRAP_TEMPLATE]),
-        _ => kek.weakened(&[CKA_UNWRAP_TEMPLATE, CKA_ALLOWED_MECHANISMS]),
-    }
-}
-
-/// How many kinds of KEK there are of this mechanism.
-pub(super) fn weaknesses(mechanism: Mechanism) -> usize {
-    match mechanism {
-        Mechanism::SingleShot => 3,
-        Mechanism::Composite => 1,
-    }
-}
-
-/// What of a single-shot KEK's template keeps a target key in the HSM.
-fn unwrapped_to_stay() -> Vec<Attribute> {
-    vec![flag(CKA_SENSITIVE, true), flag(CKA_EXTRACTABLE, false)]
-}
-
-fn allowed_with_oaep() -> Attribute {
-    let allowed = Value::Mechanisms(vec![CKM_RSA_AES_KEY_WRAP, CKM_RSA_PKCS_OAEP]);
-    Attribute { kind: CKA_ALLOWED_MECHANISMS, value: allowed }
+/// A KEK as tokens have it, the strongest first (design, section 4.1): in single-shot some open
+/// their own AES key by the KEK's template, or want its RSA-OAEP allowed. Which one works, an unwrap
+/// says.
+pub(super) fn kek_tables(named: &[Attribute; 2], mechanism: Mechanism) -> Vec<Table> {
+    let both = [CKA_UNWRAP_TEMPLATE, CKA_ALLOWED_MECHANISMS];
+    let weakened: &[&[CK_ATTRIBUTE_TYPE]] = match mechanism {
+        Mechanism::SingleShot => &[&[], &both[..1], &both],
+        Mechanism::Composite => &[&[]],
+    };
+    weakened.iter().map(|kinds| kek_private(named, mechanism).weakened(kinds)).collect()
 }
 
 /// The one mechanism that a KEK allows, and what it forces on the key that it unwraps.
 pub(super) fn unwrapped_by(mechanism: Mechanism) -> (Attribute, Attribute) {
-    let (allowed, unwrapped) = match mechanism {
+    let (kind, unwrapped) = match mechanism {
         Mechanism::SingleShot => (CKM_RSA_AES_KEY_WRAP, unwrapped_target()),
         Mechanism::Composite => (CKM_RSA_PKCS_OAEP, unwrapped_aes()),
     };
-    let allowed = Value::Mechanisms(vec![allowed]);
-    (
-        Attribute { kind: CKA_ALLOWED_MECHANISMS, value: allowed },
-        template(CKA_UNWRAP_TEMPLATE, unwrapped),
-    )
+    (allowed(&[kind]), template(CKA_UNWRAP_TEMPLATE, unwrapped))
+}
+
+/// What a key says that stays in its HSM.
+pub(super) fn kept_here() -> [Attribute; 2] {
+    [flag(CKA_SENSITIVE, true), flag(CKA_EXTRACTABLE, false)]
 }
 
 /// What a single-shot KEK forces on the target key that it unwraps (design, section 4.1).
 fn unwrapped_target() -> Vec<Attribute> {
-    vec![
-        number(CKA_CLASS, CKO_PRIVATE_KEY),
-        flag(CKA_PRIVATE, true),
-        flag(CKA_SENSITIVE, true),
-        flag(CKA_EXTRACTABLE, false),
-    ]
+    let private = [number(CKA_CLASS, CKO_PRIVATE_KEY), flag(CKA_PRIVATE, true)];
+    [private, kept_here()].concat()
 }
 
 /// What a composite KEK forces on the AES key that it unwraps (design, section 4.1). C_UnwrapKey

@@ -7,19 +7,13 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::attribute::{Value, bytes};
-use crate::inventory::Inventory;
-use crate::layout::TokenMechanism;
-use crate::mechanism::THROWAWAY;
-use crate::object::{Examination, Fault, if_exact};
+use crate::object::{AS_ASKED, if_exact};
 use crate::parallel::on_threads;
 use crate::public_key::PublicHalf;
 use crate::raw::Object;
 use crate::table::{certificate, named, target_public, tenant_private, wrappable};
-use crate::{Hsm, TokenSession};
-use record::encoding::{CkaId, Hash};
-use record::rule::Rule;
-use record::terms::{KeyType, OaepHash, Usage};
-use record::{Error, Result};
+use crate::{Hsm, Inventory, THROWAWAY, TokenMechanism, TokenSession};
+use record::{CkaId, Error, Hash, KeyType, OaepHash, Result, Rule, Usage};
 
 /// A target key that is to be made.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +35,7 @@ pub struct TargetKey {
     pub id: Vec<u8>,
     /// Its public half, DER SubjectPublicKeyInfo.
     pub spki: Vec<u8>,
-    /// Whether this call made it.
+    /// Whether this call made or imported it; otherwise it was there, as it must be.
     pub made: bool,
     pub(super) private: Object,
 }
@@ -61,7 +55,8 @@ impl Hsm<'_> {
     ) -> Result<TargetKey> {
         let there = [CKO_PRIVATE_KEY, CKO_PUBLIC_KEY].map(|class| inventory.of_class(class, &id.0));
         // They were there before the login.
-        if let Some(target) = if_exact(self.logged_in().target_examine(&there, id, spec))? {
+        if let Some(target) = if_exact(self.logged_in().target_examine(&there, id, spec, AS_ASKED))?
+        {
             return Ok(target);
         }
         self.refuse_label(inventory, &id.0, spec.label, &[CKO_PRIVATE_KEY])?;
@@ -74,10 +69,8 @@ impl Hsm<'_> {
             let pair = session.pair(spec.kind, &public, &private)?;
             session.renew()?;
             let made = [vec![pair.private], vec![pair.public]];
-            let target = session.target_examine(&made, id, spec);
-            let target = target
-                .map_err(|fault| fault.error("use a token that makes keys as it is asked to"));
-            Ok(TargetKey { made: true, ..target? })
+            let target = session.target_examine(&made, id, spec, AS_ASKED)?;
+            Ok(TargetKey { made: true, ..target })
         })
     }
 
@@ -119,10 +112,9 @@ impl Hsm<'_> {
         let check = |session: &mut TokenSession, (target, kind): &(&TargetKey, KeyType)| {
             let key = PublicHalf::of_spki(&target.spki, Rule::TargetKey)?;
             let table = wrappable(trusted_only).half_of(&key, Rule::TargetKey);
-            let checked = session.expect(target.private, &table);
-            checked.and_then(|_| planned_kind(&key, *kind)).map_err(|fault| {
-                fault.error("choose another key, or make a new one with `keys create`: Keyferry changes no attribute of a key that exists")
-            })
+            let remedy = "choose another key, or make a new one with `keys create`: Keyferry changes no attribute of a key that exists";
+            session.expect(target.private, &table, remedy)?;
+            planned_kind(&key, *kind, remedy)
         };
         on_threads(sessions, targets, || self.session(), check).map(drop)
     }
@@ -169,19 +161,15 @@ impl Hsm<'_> {
         }
         drop(session);
         let left = self.private_keys(&self.inventory()?, spki)?;
-        match left.is_empty() {
-            true => Ok(!there.is_empty()),
-            false => Err(Rule::TargetGone.refuse(
-                format!(
-                    "a private key of the CKA_ID {} is still on {}; it said: {}",
-                    left.join(", "),
-                    self.name(),
-                    refusals.first().map_or("nothing", String::as_str)
-                ),
-                "no private key with this public half",
-                "destroy it with the vendor's tool, then run the same command again, which looks once more",
-            )),
-        }
+        let said = refusals.first().map_or("nothing", String::as_str);
+        let (ids, name) = (left.join(", "), self.name());
+        Rule::TargetGone.ensure(
+            left.is_empty(),
+            format!("a private key of the CKA_ID {ids} is still on {name}; it said: {said}"),
+            "no private key with this public half",
+            "destroy it with the vendor's tool, then run the same command again, which looks once more",
+        )?;
+        Ok(!there.is_empty())
     }
 
     /// The CKA_IDs, as hex, of the private keys with this public half.
@@ -201,10 +189,8 @@ impl Hsm<'_> {
     pub fn nameless(&self, inventory: &Inventory) -> Result<Vec<Hash>> {
         let session = self.session()?;
         let nameless = inventory.of_class(CKO_PRIVATE_KEY, &[]).into_iter();
-        let halves = nameless.map(|key| session.public_half(key, THROWAWAY));
-        halves
-            .filter_map(|half| half.map(|half| half.map(|half| Hash::of(&half.spki))).transpose())
-            .collect()
+        let halves = nameless.filter_map(|key| session.public_half(key, THROWAWAY).transpose());
+        halves.map(|half| Ok(Hash::of(&half?.spki))).collect()
     }
 
     /// A signature over this message: RSASSA-PKCS1-v1_5 with SHA-256 (CKM_SHA256_RSA_PKCS; RFC
@@ -243,9 +229,7 @@ impl Hsm<'_> {
     ) -> Result<Zeroizing<Vec<u8>>> {
         self.logged_in().decrypt(TokenMechanism::Oaep(oaep).with(key.private), ciphertext)
     }
-}
 
-impl Hsm<'_> {
     /// Stores a certificate beside the key of this id, and reads it back in a new session; a token
     /// that stores no certificates goes without.
     ///
@@ -291,11 +275,10 @@ impl Hsm<'_> {
     }
 
     fn certificate_value(&self, certificate: Object) -> Result<Option<Vec<u8>>> {
-        let value = self.session()?.read(certificate, &bytes(CKA_VALUE, &[]))?;
-        Ok(value.and_then(|value| match value {
-            Value::Bytes(der) => Some(der),
+        Ok(match self.session()?.read(certificate, &bytes(CKA_VALUE, &[]))? {
+            Some(Value::Bytes(der)) => Some(der),
             _ => None,
-        }))
+        })
     }
 }
 
@@ -306,31 +289,30 @@ impl TokenSession<'_> {
         [private, public]: &[Vec<Object>; 2],
         id: CkaId,
         spec: &TargetSpec,
-    ) -> Examination<TargetKey> {
-        let fault =
-            |found: String| Fault::of(Rule::TargetKey, found, "one key pair with its CKA_ID");
+        remedy: &str,
+    ) -> Result<TargetKey> {
+        let error =
+            |found: String| Rule::TargetKey.refuse(found, "one key pair with its CKA_ID", remedy);
         let (&[private], &[public]) = (&private[..], &public[..]) else {
             let found = format!("{} private keys, {} public keys", private.len(), public.len());
-            return Err(fault(found));
+            return Err(error(found));
         };
         let key = self.public_half(public, spec.kind)?;
         let key =
-            key.ok_or_else(|| fault(format!("a public half that shows no {} key", spec.kind)))?;
+            key.ok_or_else(|| error(format!("a public half that shows no {} key", spec.kind)))?;
         let table = tenant_private(&named(&id.0, spec.label), spec);
-        self.expect(private, &table.half_of(&key, Rule::TargetKey))?;
-        planned_kind(&key, spec.kind)?;
+        self.expect(private, &table.half_of(&key, Rule::TargetKey), remedy)?;
+        planned_kind(&key, spec.kind, remedy)?;
         Ok(TargetKey { id: id.0.to_vec(), spki: key.spki, made: false, private })
     }
 }
 
 /// Refuses another kind or size than the plan's.
-fn planned_kind(key: &PublicHalf, kind: KeyType) -> Examination<()> {
-    match key.kind() == kind && key.exponent_fits() {
-        true => Ok(()),
-        false => Err(Fault::of(
-            Rule::TargetKey,
-            key.described(),
-            format!("the {kind} key with this public half, exponent 65537"),
-        )),
-    }
+fn planned_kind(key: &PublicHalf, kind: KeyType, remedy: &str) -> Result<()> {
+    Rule::TargetKey.ensure(
+        key.kind() == kind && key.exponent_fits(),
+        key.described(),
+        format!("the {kind} key with this public half, exponent 65537"),
+        remedy,
+    )
 }

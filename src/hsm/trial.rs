@@ -11,15 +11,13 @@ use crate::mechanism::{THROWAWAY, software_key};
 use crate::public_key::PublicHalf;
 use crate::raw::{KeyPair, Object};
 use crate::table::{
-    ephemeral_aes, target_public, tenant_private, unwrapped_by, unwrapping_aes, wrapping_kek,
+    ephemeral_aes, kept_here, target_public, tenant_private, unwrapped_by, unwrapping_aes,
+    wrapping_kek,
 };
-use crate::target::TargetSpec;
 use crate::wrapped_key::{self, WrappedKey};
-use crate::{Hsm, TokenSession};
-use record::Result;
-use record::probe::{EnforcedFacts, MissedFacts};
-use record::rule::Rule;
-use record::terms::{Mechanism, OaepHash, list};
+use crate::{Hsm, TargetSpec, TokenSession};
+use ::probe::{EnforcedFacts, MissedFacts};
+use record::{Mechanism, OaepHash, Result, Rule, list};
 
 /// The hash of every trial; one that each token can, or nothing is shown.
 const OAEP: OaepHash = OaepHash::Sha1;
@@ -61,11 +59,7 @@ fn facts(object: &str, attribute: &Attribute, tried: &str, refused: Option<bool>
 impl Hsm<'_> {
     /// Tries to use a throwaway target key for what its attributes forbid; and whether
     /// CKA_WRAP_WITH_TRUSTED is held, and kept.
-    pub(super) fn try_target(&self) -> Result<(Vec<EnforcedFacts>, bool)> {
-        self.throwaways(|session, name| self.try_target_of(session, name))
-    }
-
-    fn try_target_of(
+    pub(super) fn try_target(
         &self,
         session: &TokenSession,
         name: &[Attribute; 2],
@@ -156,7 +150,7 @@ impl TokenSession<'_> {
                 self.session.state()?;
                 continue;
             };
-            let kept = [flag(CKA_SENSITIVE, true), flag(CKA_EXTRACTABLE, false)];
+            let kept = kept_here();
             let read = self.read_all(key, &kept.each_ref())?;
             self.discard(&[key]);
             let read: Vec<_> = kept.iter().zip(&read).collect();

@@ -4,16 +4,15 @@
 
 use cryptoki_sys::*;
 
-use crate::object::{Examination, Fault, if_exact};
+use crate::object::if_exact;
 use crate::public_key::PublicHalf;
 use crate::raw::Object;
 use crate::table::{named, of_class, trusted_kek};
 use crate::{Hsm, Pin, Token, TokenSession};
-use record::command::with_commands;
-use record::encoding::CkaId;
-use record::rule::Rule;
-use record::terms::{ReadBack, TokenIdentity};
-use record::{Error, Result};
+use record::{CkaId, Error, ReadBack, Result, Rule, TokenIdentity, with_commands};
+
+/// What mends a token that trusts no KEK.
+const TRUST: &str = "use a token that can, or agree on a new plan that waives TARGET-WRAP-WITH-TRUSTED with a reason";
 
 /// The security officer (CKU_SO), logged in to a token; dropping it logs out. An officer sees no
 /// private object.
@@ -64,7 +63,7 @@ impl Officer<'_> {
         let hsm = &self.0;
         let key = PublicHalf::rsa_of_spki(kek_spki, Rule::KekKey)?;
         let mut session = hsm.session()?;
-        if let Some((_, attributes)) = if_exact(session.trusted_examine(id, &key))? {
+        if let Some((_, attributes)) = if_exact(session.trusted_examine(id, &key, TRUST))? {
             return Ok(TrustedKek { attributes, made: false });
         }
         session.make_anew(id, Rule::KekGone, true, |session| {
@@ -76,11 +75,12 @@ impl Officer<'_> {
                 ))
             })?;
             session.renew()?;
-            match session.trusted_examine(id, &key) {
-                Ok((_, attributes)) => Ok(TrustedKek { attributes, made: true }),
-                Err(Fault::Deviation(deviation)) => Err(trust_error(deviation.found)),
-                Err(Fault::Failure(error)) => Err(error),
-            }
+            let examined = session.trusted_examine(id, &key, TRUST);
+            let (_, attributes) = examined.map_err(|error| match error {
+                Error::Refused(deviation) => trust_error(deviation.found),
+                error => error,
+            })?;
+            Ok(TrustedKek { attributes, made: true })
         })
     }
 }
@@ -91,23 +91,26 @@ impl TokenSession<'_> {
     /// # Errors
     /// `TARGET-WRAP-WITH-TRUSTED` where it is not there, or not as it was made.
     pub(super) fn trusted_kek(&self, id: CkaId, key: &PublicHalf) -> Result<Object> {
-        let examined = self.trusted_examine(id, key);
-        examined.map(|(object, _)| object).map_err(|fault| {
-            fault.error(
-                &with_commands("let the security officer run `{tenant kek trust}` again, which makes what is missing"),
-            )
-        })
+        let remedy = with_commands(
+            "let the security officer run `{tenant kek trust}` again, which makes what is missing",
+        );
+        self.trusted_examine(id, key, &remedy).map(|(object, _)| object)
     }
 
-    fn trusted_examine(&self, id: CkaId, key: &PublicHalf) -> Examination<(Object, Vec<ReadBack>)> {
+    fn trusted_examine(
+        &self,
+        id: CkaId,
+        key: &PublicHalf,
+        remedy: &str,
+    ) -> Result<(Object, Vec<ReadBack>)> {
         let rule = Rule::TargetWrapWithTrusted;
         let found = self.find_objects(&of_class(CKO_PUBLIC_KEY, &id.0))?;
         let [object] = found[..] else {
             let found = format!("{} public keys with the CKA_ID of the trusted KEK", found.len());
-            return Err(Fault::of(rule, found, "one, made by the security officer"));
+            return Err(rule.refuse(found, "one, made by the security officer", remedy));
         };
         // What makes it trusted is worth a line; that it is the KEK, its fingerprint says.
-        Ok((object, self.expect(object, &trusted_kek(key))?.attributes))
+        Ok((object, self.expect(object, &trusted_kek(key), remedy)?.attributes))
     }
 }
 
@@ -115,6 +118,6 @@ fn trust_error(found: String) -> Error {
     Rule::TargetWrapWithTrusted.refuse(
         found,
         "a token on which the security officer can make a CKA_TRUSTED public key",
-        "use a token that can, or agree on a new plan that waives TARGET-WRAP-WITH-TRUSTED with a reason",
+        TRUST,
     )
 }

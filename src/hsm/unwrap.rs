@@ -7,6 +7,7 @@ use crate::TokenSession;
 use crate::attribute::Attribute;
 use crate::layout::{KeyUse, TokenMechanism};
 use crate::mechanism::KekUse;
+use crate::object::AS_UNWRAPPED;
 use crate::raw::Object;
 use crate::table::{Table, unwrapping_aes};
 use crate::wrapped_key::WrappedKey;
@@ -37,25 +38,14 @@ impl TemplatePin {
 }
 
 impl TokenSession<'_> {
-    /// The calls of one unwrap, of a key that becomes what `table` says. In composite the AES key is
-    /// gone afterwards whatever happens. Says what held the key to its template meanwhile.
+    /// The calls of one unwrap, of a key that becomes what `table` says, where `unwrap` makes it by
+    /// the last of them. In composite the AES key is gone afterwards whatever happens. Says what
+    /// held the key to its template meanwhile.
     ///
     /// # Errors
     /// `WRAP-AES-KEY` where the token makes the AES key otherwise than asked; [`record::Error::Hsm`]
     /// where it opens nothing.
     pub fn unwrap_under(
-        &self,
-        KekUse { kek, method }: KekUse,
-        wrapped: &WrappedKey,
-        table: &Table,
-    ) -> Result<(Object, TemplatePin)> {
-        self.unwrap_with(KekUse { kek, method }, wrapped, table, |with, wrapped| {
-            self.unwrap(with, wrapped, &table.template())
-        })
-    }
-
-    /// The same, where `unwrap` makes the key of its last call.
-    pub fn unwrap_with(
         &self,
         KekUse { kek, method }: KekUse,
         wrapped: &WrappedKey,
@@ -89,14 +79,9 @@ impl TokenSession<'_> {
             Some(_) => unwrap(&self.hsm.fitted(table.clone()).template())?,
             None => self.fit(&table, unwrap, |aes| self.discard(&[aes]))?,
         };
-        let examined = self.expect(aes, &table).map_err(|fault| {
-            self.discard(&[aes]);
-            fault.error("use a token that unwraps keys as it is asked to")
-        })?;
-        let kinds = examined.missed.iter().map(|miss| miss.kind);
-        match kinds.into_iter().any(|kind| kind == Some(CKA_UNWRAP_TEMPLATE)) {
-            false => Ok((aes, TemplatePin::AesKey)),
-            true => Ok((aes, TemplatePin::None)),
-        }
+        let examined = self.expect(aes, &table, AS_UNWRAPPED);
+        let examined = examined.inspect_err(|_| self.discard(&[aes]))?;
+        let unpinned = examined.missed.iter().any(|miss| miss.kind == Some(CKA_UNWRAP_TEMPLATE));
+        Ok((aes, if unpinned { TemplatePin::None } else { TemplatePin::AesKey }))
     }
 }

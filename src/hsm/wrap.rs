@@ -1,18 +1,14 @@
 //! Wrapping target keys out of the tenant's token (design, section 4.3).
 
-use crate::layout::TokenMechanism;
 use crate::mechanism::KekUse;
+use crate::object::AS_ASKED;
 use crate::parallel::on_threads;
 use crate::public_key::PublicHalf;
 use crate::raw::Object;
 use crate::table::{ephemeral_aes, wrapping_kek};
-use crate::target::TargetKey;
 use crate::wrapped_key::WrappedKey;
-use crate::{Hsm, TokenSession};
-use record::Result;
-use record::encoding::CkaId;
-use record::rule::Rule;
-use record::terms::{Mechanism, OaepHash};
+use crate::{Hsm, TargetKey, TokenMechanism, TokenSession};
+use record::{CkaId, Mechanism, OaepHash, Result, Rule};
 
 /// What keys are wrapped under, and how.
 #[derive(Clone, Copy)]
@@ -27,13 +23,6 @@ pub struct WrapOrder<'a> {
     pub oaep: OaepHash,
     /// Sessions that work at once.
     pub sessions: usize,
-}
-
-/// One session of the token that wraps keys under the KEK, one after the other.
-struct Wrapper<'h> {
-    session: TokenSession<'h>,
-    kek: KekUse,
-    kek_bits: u32,
 }
 
 impl Hsm<'_> {
@@ -53,9 +42,12 @@ impl Hsm<'_> {
         progress: &(dyn Fn(usize) + Sync),
     ) -> Result<Vec<WrappedKey>> {
         let numbered: Vec<_> = targets.iter().enumerate().collect();
-        let wrap = |wrapper: &mut Wrapper, (n, target): &(usize, &&TargetKey)| {
+        let kek_bits = PublicHalf::rsa_of_spki(order.kek_spki, Rule::KekKey)?.bits();
+        let wrap = |wrapper: &mut (TokenSession, KekUse), (n, target): &(usize, &&TargetKey)| {
             progress(*n);
-            wrapper.wrap(target)
+            let key = PublicHalf::of_spki(&target.spki, Rule::TargetKey)?;
+            let wrapped = wrapper.0.wrap_under(wrapper.1, target.private)?;
+            WrappedKey::parse(wrapped, kek_bits, key.kind())
         };
         on_threads(order.sessions, &numbered, || self.wrapper(order), wrap)
     }
@@ -68,7 +60,8 @@ impl Hsm<'_> {
         self.wrapper(order).map(drop)
     }
 
-    fn wrapper(&self, order: &WrapOrder) -> Result<Wrapper<'_>> {
+    /// A session that wraps keys, one after the other, and what it wraps them under.
+    fn wrapper(&self, order: &WrapOrder) -> Result<(TokenSession<'_>, KekUse)> {
         let key = PublicHalf::rsa_of_spki(order.kek_spki, Rule::KekKey)?;
         let session = self.session()?;
         let method = session.wrap_method(order.mechanism, order.oaep)?;
@@ -76,15 +69,7 @@ impl Hsm<'_> {
             Some(id) => session.trusted_kek(id, &key)?,
             None => session.create(&wrapping_kek(&key))?,
         });
-        Ok(Wrapper { session, kek, kek_bits: key.bits() })
-    }
-}
-
-impl Wrapper<'_> {
-    fn wrap(&self, target: &TargetKey) -> Result<WrappedKey> {
-        let key = PublicHalf::of_spki(&target.spki, Rule::TargetKey)?;
-        let wrapped = self.session.wrap_under(self.kek, target.private)?;
-        WrappedKey::parse(wrapped, self.kek_bits, key.kind())
+        Ok((session, kek))
     }
 }
 
@@ -100,7 +85,9 @@ impl TokenSession<'_> {
             return self.wrap(TokenMechanism::RsaAes(method.oaep).with(kek), key);
         };
         let aes = self.generate_aes(&ephemeral_aes().template())?;
-        let wrapped = self.check_ephemeral(aes).and_then(|()| {
+        // Readable by nobody, 256 bits.
+        let checked = self.expect(aes, &ephemeral_aes(), AS_ASKED);
+        let wrapped = checked.and_then(|_| {
             let mut wrapped = self.wrap(TokenMechanism::Oaep(method.oaep).with(kek), aes)?;
             wrapped.extend(self.wrap(key_wrap.with(aes), key)?);
             Ok(wrapped)
@@ -108,11 +95,5 @@ impl TokenSession<'_> {
         // It would also end with the session; it must not live longer than it serves.
         self.discard(&[aes]);
         wrapped
-    }
-
-    /// The AES key is what it was asked to be: readable by nobody, 256 bits.
-    fn check_ephemeral(&self, aes: Object) -> Result<()> {
-        let checked = self.expect(aes, &ephemeral_aes()).map(drop);
-        checked.map_err(|fault| fault.error("use a token that makes keys as it is asked to"))
     }
 }

@@ -3,21 +3,21 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use probe::MAX_PROBE;
 use record::document::{self, MAX_DOCUMENT};
 use record::fingerprint::{self, WORDS_TYPED};
 use record::gate::MAX_REQUEST;
 use record::log::MAX_LOG;
 use record::plan::MAX_PLAN;
-use record::probe::MAX_PROBE;
-use record::show::{self, ShownFile, SignablePage};
 use record::signature::{self, MAX_SIGNATURE, Namespace, SignatureFile};
 use record::verify::counterpart::{self, VerifiedLog};
-use record::verify::waiting::Basis;
 use record::{Error, Hash, Kind, Plan, Program, Result, Rule, Side, folder};
+use show::{self, ShownFile, SignablePage};
 use terminal::words::{self, WordsHint};
 use terminal::{Asker, Paper};
 
 use crate::listing::{Candidate, Listing};
+use crate::waiting::Basis;
 use crate::{PendingSignature, SigningTask};
 
 /// What becomes of a file.
@@ -272,11 +272,8 @@ impl<'a> Examiner<'a> {
             "{} lies in this folder, and anybody may have put it there. Type the first {WORDS_TYPED} words of the plan that you signed, from paper (or end here, and give --plan FILE, your own copy):\n",
             folder::shown(path)
         );
-        let hash = plan.hash();
-        let right = fingerprint::words(hash.as_bytes());
-        let typed =
-            words::ask(&asker, &prompt, WordsHint::Right(&right[..WORDS_TYPED]), &mut Paper)?;
-        fingerprint::confirm(hash, &typed)
+        let typed = words::ask(&asker, &prompt, WordsHint::First(plan.hash()), &mut Paper)?;
+        fingerprint::confirm(plan.hash(), &typed)
     }
 }
 

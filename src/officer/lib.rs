@@ -5,6 +5,7 @@
 mod examiner;
 mod keygen;
 mod listing;
+mod waiting;
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -14,11 +15,11 @@ use std::rc::Rc;
 
 use record::fingerprint::{self, WORDS_TYPED};
 use record::folder::HeldFolder;
-use record::show::Language;
 use record::signature::{self, Namespace, SignatureFile};
 use record::{Error, Hash, Id, Mode, Plan, Program, Result, Rule, escape, folder};
+use show::Language;
 use terminal::answer::{Answer, Question};
-use terminal::texts::{Texts, said};
+use terminal::texts::{Texts, explained, said};
 use terminal::{Asker, fail, give, give_pages, tell};
 
 use examiner::{Assessment, Examiner};
@@ -186,7 +187,8 @@ fn agreed(task: &SigningTask, pending: &PendingSignature) -> Result<bool> {
 
 /// What a file says, against what it was held, and what is signed of it.
 fn shown(pending: &PendingSignature, hash: Hash) -> Vec<String> {
-    let (plan, mut lines) = (&pending.plan, pending.page.clone());
+    let plan = &pending.plan;
+    let mut lines: Vec<String> = pending.page.iter().map(|line| explained(line)).collect();
     lines.push(said(&format!(
         "\nHELD AGAINST the plan of {}, {}, SHA-256 {}",
         plan.ceremony,

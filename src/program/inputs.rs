@@ -126,7 +126,7 @@ impl Inputs<'_> {
     pub fn file(&self, key: &str, value: (&str, &str)) -> Result<PathBuf> {
         let name = value.1.to_owned();
         self.required(key, value, &name, |path| {
-            file_at(path, |file| file == name).or_else(|| file_at(path, |_| true))
+            file_at(path, |file| file == name).or_else(|| any_file(path))
         })
     }
 
@@ -204,7 +204,7 @@ impl Inputs<'_> {
     ) -> Result<CommandLine> {
         for key in &self.plan.keys {
             let label = key.label.as_str();
-            let file = self.optional(text, ("label", label), |path| file_at(path, |_| true))?;
+            let file = self.optional(text, ("label", label), any_file)?;
             line = given(line, option, "FILE", file).with("LABEL", label);
         }
         Ok(line)
@@ -233,8 +233,7 @@ impl Inputs<'_> {
         if step == Step::KeysCreate && self.plan.way == TransferRoute::Born {
             return self.for_each(line, "--attestation LABEL=FILE", "next.attestation");
         }
-        let file =
-            self.optional("next.attestation", ("label", "KEK"), |path| file_at(path, |_| true))?;
+        let file = self.optional("next.attestation", ("label", "KEK"), any_file)?;
         Ok(given(line, "--attestation FILE", "FILE", file))
     }
 
@@ -266,14 +265,13 @@ impl Inputs<'_> {
 
     /// The line with a text in a placeholder's place; nothing but Ctrl-C and Ctrl-D stops here.
     fn answer(&self, line: CommandLine, placeholder: &str, key: &str) -> Result<CommandLine> {
-        loop {
-            let answer = self.asker.line(&self.texts.get(key, &[]))?;
-            match answer.trim() {
-                "" => self.asker.say(&self.texts.get("ask.text", &[])),
-                text => return Ok(line.with(placeholder, text)),
-            }
-        }
+        Ok(line.with(placeholder, self.asker.needed(&self.texts.get(key, &[]))?))
     }
+}
+
+/// A file: itself, or the only one in its folder.
+fn any_file(path: &Path) -> Option<PathBuf> {
+    file_at(path, |_| true)
 }
 
 /// A document's folder: itself, its file, or the medium that it lies on.

@@ -6,12 +6,13 @@ use std::path::Path;
 
 use clap::ArgMatches;
 
+use ceremony::brought;
 use ceremony::hoster::import::MAX_WRAPPED;
 use ceremony::{Ceremony, step};
 use record::document::MAX_DOCUMENT;
 use record::flow::{ABORT, SERVICE, TABLE, way_in};
 use record::log::PlainImported;
-use record::{Error, Event, Hash, Kind, Result, Rule, brought, folder};
+use record::{Error, Event, Hash, Kind, Result, Rule, folder};
 use terminal::report::Report;
 
 /// A command as it was typed.

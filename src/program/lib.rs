@@ -178,14 +178,12 @@ impl Common {
 
     /// Whether this ceremony may go on without a mirror, or has one.
     fn require_mirror(&self, plan: &Plan) -> Result<()> {
-        match self.lacks_mirror(plan) {
-            false => Ok(()),
-            true => Err(Rule::Mirror.refuse(
-                "no --mirror",
-                "a folder on another medium that is kept up to date",
-                "name one with --mirror: if this machine is lost, the ceremony goes on from there",
-            )),
-        }
+        Rule::Mirror.ensure(
+            !self.lacks_mirror(plan),
+            "no --mirror",
+            "a folder on another medium that is kept up to date",
+            "name one with --mirror: if this machine is lost, the ceremony goes on from there",
+        )
     }
 
     /// Begins the mirror, before anything is done that it would miss.
@@ -248,12 +246,11 @@ impl Common {
 }
 
 fn record_refusal(ceremony: &mut Ceremony, error: &Error) -> Result<()> {
-    let Error::Refused(refusal) = error else {
-        return Ok(());
-    };
-    // What is closed stays as it was signed.
-    if ceremony.state.phase == Phase::Closed {
-        return Ok(());
+    match error {
+        // What is closed stays as it was signed.
+        Error::Refused(refusal) if ceremony.state.phase != Phase::Closed => {
+            ceremony.refused(refusal.rule, refusal.found.clone())
+        }
+        _ => Ok(()),
     }
-    ceremony.refused(refusal.rule, refusal.found.clone())
 }

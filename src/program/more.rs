@@ -7,7 +7,7 @@ use record::flow::State;
 use record::terms::{Condition, Step};
 use record::{Error, Result};
 use terminal::Decision;
-use terminal::answer::Question;
+use terminal::answer::{Answer, Question};
 
 /// What a command is asked for, by its placeholder.
 #[derive(Clone, Copy)]
@@ -41,18 +41,20 @@ const fn step(step: Step, words: &'static str, asks: &'static [Ask]) -> MoreComm
 use Ask::{File, Text};
 const BAG: [Ask; 3] =
     [Text("ITEM", "more.ask.item"), Text("NUMBER", "more.ask.number"), Ask::Condition];
-const BAG_WORDS: [&str; 2] = [
+const BAG_WORDS: [&str; 3] = [
     "note bag-out ITEM --number NUMBER --condition CONDITION",
     "note bag-in ITEM --number NUMBER --condition CONDITION",
+    "note bag-in ITEM --number NUMBER --condition CONDITION --first",
 ];
 const WHY: [Ask; 1] = [Text("TEXT", "next.reason")];
-const BESIDES: [MoreCommand; 17] = [
+const BESIDES: [MoreCommand; 18] = [
     noted("incident", "note incident TEXT", &[Text("TEXT", "more.ask.text")]),
     noted("arrival", "note arrival WHO", &[Text("WHO", "more.ask.who")]),
     noted("departure", "note departure WHO", &[Text("WHO", "more.ask.who")]),
     noted("break", "note break --stayed WHO", &[Text("WHO", "more.ask.stayed")]),
     noted("bag-out", BAG_WORDS[0], &BAG),
     noted("bag-in", BAG_WORDS[1], &BAG),
+    noted("bag-first", BAG_WORDS[2], &BAG),
     noted("medium", "note medium SERIAL", &[Text("SERIAL", "more.ask.serial")]),
     noted("script", "print script", &[]),
     noted("preflight", "preflight", &[]),
@@ -116,15 +118,23 @@ impl GuidedWalk<'_> {
         }
         loop {
             let typed = at.asker.line(&self.text("more.which"))?;
-            match typed.trim() {
-                "" => return Ok(MoreOutcome::Back),
-                "0" => {
+            match Answer::to(Question::Path, &typed) {
+                Answer::Nothing | Answer::No | Answer::Stop => return Ok(MoreOutcome::Back),
+                Answer::Note => at.asker.remark(&mut self.clerk(at))?,
+                Answer::Other("0") => {
                     self.stop_for_today(at)?;
                     return Ok(MoreOutcome::Stop);
                 }
-                number => {
-                    let number = number.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
-                    let Some(one) = number.and_then(|n| here.get(n)) else { continue };
+                other => {
+                    let number = match other {
+                        Answer::Other(number) => number.parse::<usize>().ok(),
+                        _ => None,
+                    };
+                    let one = number.and_then(|n| n.checked_sub(1)).and_then(|n| here.get(n));
+                    let Some(one) = one else {
+                        at.asker.say(&self.text("more.how"));
+                        continue;
+                    };
                     return Ok(match self.carry_out(at, &|| self.line(at, one))? {
                         true => MoreOutcome::Done,
                         false => MoreOutcome::Stop,
@@ -139,7 +149,7 @@ impl GuidedWalk<'_> {
         let mut line = Program::of(self.side).line(one.words);
         for ask in one.asks {
             line = match ask {
-                Text(placeholder, key) => line.with(placeholder, self.asked(at, key)?),
+                Text(placeholder, key) => line.with(placeholder, at.asker.needed(&self.text(key))?),
                 Ask::Condition => line.with("CONDITION", self.condition(at)?.name()),
                 File => {
                     let file = self.inputs(at).file("next.file", ("file", "CERTIFICATE"))?;
@@ -148,17 +158,6 @@ impl GuidedWalk<'_> {
             };
         }
         Ok(line)
-    }
-
-    /// A line that is needed.
-    pub fn asked(&self, at: &Position, key: &str) -> Result<String> {
-        loop {
-            let typed = at.asker.line(&self.text(key))?;
-            match typed.trim() {
-                "" => at.asker.say(&self.text("ask.text")),
-                text => return Ok(text.to_owned()),
-            }
-        }
     }
 
     /// What a bag looks like, as somebody sees it.

@@ -11,16 +11,18 @@ use crate::inputs::{DeskClerk, EarlierAnswers, Inputs};
 use crate::more::MoreOutcome;
 use crate::{Common, status};
 use ceremony::Ceremony;
+use ceremony::approval::{self, OpenRequest};
+use ceremony::side::token::FEW_TRIES;
 use record::command::{CommandLine, Program};
 use record::flow::{Phase, State};
-use record::log::LOG_FILE;
+use record::log::{self, LOG_FILE};
 use record::plan::{PLAN_FILE, Plan};
 use record::terms::{Id, Kind, Mode, Side, Step};
-use record::{Error, Result};
+use record::{Error, Event, Gate, Result, Rule, escape, list};
 use terminal::answer::{Answer, Question, file_at};
 use terminal::face::Face;
 use terminal::guide::{self, Turn};
-use terminal::texts::Texts;
+use terminal::texts::{Texts, said};
 use terminal::{Asker, Clerk, Decision, Paper, fail, tell};
 
 /// Runs one of the program's own commands.
@@ -206,7 +208,10 @@ impl GuidedWalk<'_> {
     /// stops here.
     fn bag(&self, at: &Position) -> Result<ControlFlow<String>> {
         let line = || Ok(Program::of(self.side).line("deviation"));
-        let bag = self.texts.get("next.bag", &[("command", &line()?.to_string())]);
+        let wrong = at.state.iter().flat_map(|state| state.room.wrong());
+        let items = list(wrong.map(|bag| said(&escape(&bag.item))));
+        let command = line()?.to_string();
+        let bag = self.texts.get("next.bag", &[("item", &items), ("command", &command)]);
         at.asker.say(&self.face.warning(&bag));
         match self.stops(at, "next.bag_ready")? || !self.carry_out(at, &line)? {
             true => Ok(ControlFlow::Break(self.stopped())),
@@ -244,7 +249,7 @@ impl GuidedWalk<'_> {
             if [ENDED, USAGE].map(ExitCode::from).contains(&code) {
                 return Ok(false);
             }
-            let waits = code == ExitCode::from(WAITING);
+            let waits = code == ExitCode::from(WAITING) || self.asks_for_a_try()?;
             if self.stops(at, if waits { "next.sign" } else { "next.failed" })? {
                 return Ok(false);
             }
@@ -252,6 +257,20 @@ impl GuidedWalk<'_> {
                 command = line()?;
             }
         }
+    }
+
+    /// Whether the last command was refused until officers sign for one more try of the PIN.
+    fn asks_for_a_try(&self) -> Result<bool> {
+        if !self.common.dir.join(LOG_FILE).exists() {
+            return Ok(false);
+        }
+        let ceremony = Ceremony::open(&self.common.dir, self.side)?;
+        let mut refused = false;
+        for entry in log::entries(&ceremony.log_bytes()?, "the log") {
+            refused = matches!(entry?.event, Event::Refusal { rule: Rule::PinCountLow, found } if found == FEW_TRIES);
+        }
+        let asked = |one: OpenRequest| one.stands && one.gate == Gate::PinTry;
+        Ok(refused && approval::open_requests(&ceremony)?.into_iter().any(asked))
     }
 
     /// Asks whether to begin, and meanwhile does what else is wanted.

@@ -115,14 +115,7 @@ enum BagCondition {
 
 impl BagArgs {
     fn bag(self, asker: &Asker) -> Result<Bag> {
-        let asked = || -> Result<String> {
-            loop {
-                let line = asker.line(&Texts::spoken().get("ask.bag", &[]))?;
-                if !line.trim().is_empty() {
-                    return Ok(line);
-                }
-            }
-        };
+        let asked = || asker.needed(&Texts::spoken().get("ask.bag", &[]));
         Ok(Bag {
             item: self.item,
             number: self.number.map_or_else(asked, Ok)?.trim().to_owned(),

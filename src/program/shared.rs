@@ -17,10 +17,9 @@ use ceremony::side::probe::ProbeOrder;
 use ceremony::side::release::Release;
 use ceremony::side::room::{self, Deviation};
 use ceremony::side::{preflight, probe};
-use ceremony::step::HeardWords;
+use ceremony::step::heard_words;
 use custody::codes::{scan, show};
 use desk::page::PageOptions;
-use record::fingerprint::{self, WORDS_TYPED};
 use record::log::Log;
 use record::signature::{self, Namespace};
 use record::{LOG_FILE, Mode, Program, Result, Side};
@@ -187,17 +186,13 @@ impl Common {
             return self.begun(side, agreed).ok_or(error);
         }
         let agreed = agreed()?;
-        self.require_mirror(agreed.plan())?;
+        self.require_mirror(&agreed.plan)?;
         let module = self.token.module.as_deref();
-        let checks = preflight::guard_init(agreed.plan(), side, module)?;
-        let mode = agreed.plan().mode;
-        let right = agreed.plan().hash();
-        let right = fingerprint::words(right.as_bytes());
-        let hint = WordsHint::Right(&right[..WORDS_TYPED]);
-        let prompt = init::words_prompt();
+        let checks = preflight::guard_init(&agreed.plan, side, module)?;
+        let (mode, hint) = (agreed.plan.mode, WordsHint::First(agreed.plan.hash()));
+        let (prompt, asker) = (init::words_prompt(), Asker::new(mode));
         // There is no log yet: the refusal is all that is said of wrong words.
-        let question = HeardWords { file: words, prompt: &prompt, hint };
-        let typed = question.typed(mode, &Asker::new(mode), &mut Paper)?;
+        let typed = heard_words((mode, words), &prompt, hint, &asker, &mut Paper)?;
         let (mut ceremony, report) = init::init(&self.dir, side, agreed, &typed)?;
         preflight::record_news(&mut ceremony, &checks)?;
         self.mirrored(&mut ceremony)?;
@@ -212,7 +207,7 @@ impl Common {
         agreed: impl FnOnce() -> Result<AgreedPlan>,
     ) -> Option<(Ceremony, Report)> {
         let mut ceremony = Ceremony::open(&self.dir, side).ok()?;
-        let same = ceremony.plan.hash() == agreed().ok()?.plan().hash();
+        let same = ceremony.plan.hash() == agreed().ok()?.plan.hash();
         let (1, _) = ceremony.last_result().filter(|_| same)? else { return None };
         self.mirrored(&mut ceremony).ok()?;
         let done = "The ceremony has begun already with this plan; nothing was done again.";
@@ -220,13 +215,13 @@ impl Common {
     }
 
     fn preflight(&self, ceremony: &mut Ceremony, medium: Option<&Path>) -> Result<Report> {
-        let looked = preflight::preflight(ceremony, &self.token, medium)?;
-        if looked.end.is_err() {
+        let (report, end) = preflight::preflight(ceremony, &self.token, medium)?;
+        if end.is_err() {
             // What was found is shown whole, not only the first rule that refuses. That rule is
             // what the command ends with, shown or not.
-            let _ = self.print(&looked.report);
+            let _ = self.print(&report);
         }
-        looked.end.map(|()| looked.report)
+        end.map(|()| report)
     }
 }
 

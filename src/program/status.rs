@@ -4,8 +4,8 @@ use crate::Common;
 use ceremony::Ceremony;
 use ceremony::tenant::trust::TRUSTED_LEFT;
 use record::command::CommandLine;
-use record::show::by_key;
 use record::{Originals, Phase, Plan, Program, State, Step, TransferRoute, Trial, list_or};
+use show::by_key;
 use terminal::guide::Turn;
 use terminal::report::Report;
 
@@ -59,7 +59,7 @@ impl Common {
         if let Some(bag) = state.room.wrong().first() {
             let line = self.whole(Program::of(state.side).line("deviation"), None, plan);
             return format!(
-                "{on}the {}'s officers\n  {line}\n  first: look at the bag with {}, which did not come back as it left",
+                "{on}the {}'s officers\n  {line}\n  first: look at what did not come as it should: {}",
                 state.side,
                 record::escape::escape(&bag.item)
             );
@@ -91,8 +91,8 @@ impl Common {
 /// What must happen before the next command can be run.
 fn before(state: &State, step: Step) -> Option<String> {
     let mut texts = by_key(include_str!("../../templates/text/first.toml"));
-    let again = step == Step::Export && state.attempt > 1;
-    let step = if again { "export-again" } else { step.name() };
+    let again = state.phase == Phase::KeysReady && state.attempt > 1;
+    let step = if again { "begun-again" } else { step.name() };
     let phase = format!("{}.{}", state.side, state.phase.name());
     // With a cloud service there is no other side's folder to wait for.
     let phase = (state.way != TransferRoute::Cloud).then_some(phase);
@@ -110,6 +110,7 @@ pub fn status(ceremony: &Ceremony) -> Report {
             .value("plan", plan.hash().to_string())
             .value("log entries", ceremony.head().seq)
             .value("log head", ceremony.head().hash.to_string());
+    report = report.part("WHAT IS OPEN");
     if let Some(step) = state.pending {
         report = report.value("unfinished", step.name());
     }
@@ -134,6 +135,7 @@ pub fn status(ceremony: &Ceremony) -> Report {
     if state.trusted_left() {
         report = report.line(format!("trusted KEK:  {TRUSTED_LEFT}"));
     }
+    report = report.part("WHAT THE PLAN GOES WITHOUT");
     for waiver in &plan.waivers {
         report = report.line(format!(
             "waived:       {} ({})",
@@ -157,7 +159,7 @@ mod tests {
         assert_eq!(texts.len(), 18);
         for key in texts.keys() {
             let known = steps.contains(key) || phases.concat().contains(key);
-            assert!(known || key == "export-again", "{key}");
+            assert!(known || key == "begun-again", "{key}");
         }
     }
 }

@@ -42,11 +42,11 @@ impl GuidedWalk<'_> {
             if item.trim().is_empty() {
                 break;
             }
-            let number = self.asked(at, "more.ask.number")?;
+            let number = at.asker.needed(&self.text("more.ask.number"))?;
             let line = program.line("note bag-out ITEM --number NUMBER --condition intact");
             self.noted(at, line.with("ITEM", item.trim()).with("NUMBER", number))?;
         }
-        let stayed = self.asked(at, "today.stayed")?;
+        let stayed = at.asker.needed(&self.text("today.stayed"))?;
         let line = program.line("note break --stayed WHO --text TEXT");
         self.noted(at, line.with("WHO", &stayed).with("TEXT", STOPPED))?;
         let head = Ceremony::open(&self.common.dir, self.side)?.head();
@@ -82,29 +82,22 @@ impl GuidedWalk<'_> {
         let program = Program::of(self.side);
         for bag in &left.bags {
             let question = self.texts.get("today.number", &[("item", &bag.item)]);
-            let number = loop {
-                let typed = at.asker.line(&question)?;
-                if !typed.trim().is_empty() {
-                    break typed.trim().to_owned();
-                }
-                at.asker.say(&self.text("ask.text"));
-            };
+            let number = at.asker.needed(&question)?;
             let condition = self.condition(&at)?;
             let line = program.line("note bag-in ITEM --number NUMBER --condition CONDITION");
             let line = line.with("ITEM", &bag.item).with("NUMBER", number);
             self.noted(&at, line.with("CONDITION", condition.name()))?;
         }
-        let who = self.asked(&at, "today.who")?;
+        let who = at.asker.needed(&self.text("today.who"))?;
         self.heads_words(&at, &left)?;
         self.noted(&at, self.taken_up(&who))
     }
 
     /// The words from paper are those of the record; or a bag's place says that they are not.
     fn heads_words(&self, at: &Position, left: &Pause) -> Result<()> {
-        let words = fingerprint::words(left.head.hash.as_bytes());
         let n = left.head.seq.to_string();
         let prompt = self.texts.get("today.type", &[("n", &n)]);
-        let hint = WordsHint::Right(&words[..WORDS_TYPED]);
+        let hint = WordsHint::First(left.head.hash);
         let typed = {
             let mut ceremony = Ceremony::open(&self.common.dir, self.side)?;
             words::ask(&at.asker, &prompt, hint, &mut ceremony)
@@ -141,7 +134,8 @@ impl GuidedWalk<'_> {
 /// Where the log was left, unless it was taken up since.
 fn left(path: &std::path::Path) -> Result<Option<Pause>> {
     let (mut left, mut bags) = (None::<Pause>, Vec::<Bag>::new());
-    log::read(&log::own_bytes(path)?, "the log", |entry| {
+    for entry in log::entries(&log::own_bytes(path)?, "the log") {
+        let entry = entry?;
         if let Some(left) = &mut left {
             left.since += 1;
         }
@@ -154,7 +148,6 @@ fn left(path: &std::path::Path) -> Result<Option<Pause>> {
             Event::Note { remark: Remark::Arrival { text, .. } } if text == TAKEN_UP => left = None,
             _ => {}
         }
-        Ok(())
-    })?;
+    }
     Ok(left.map(|left| Pause { bags, ..left }))
 }

@@ -7,14 +7,14 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::print::{PageContent, people};
+use ::show::{Sentences, sentence};
 use ceremony::Ceremony;
 use custody::codes::show;
 use desk::page;
 use record::layout::{ARCHIVE, HEAD_FILE};
 use record::log;
 use record::plan::Waiver;
-use record::show::{Sentences, sentence};
-use record::{Entry, Event, Hash, Id, KeyPlan, Kind, Result, Side, escape, folder, list};
+use record::{Event, Hash, Id, KeyPlan, Kind, Result, Side, escape, folder, list};
 use terminal::texts::Texts;
 
 /// The page.
@@ -68,18 +68,18 @@ impl LogSummary {
         let (mut entries, mut begun) = (Vec::new(), Vec::new());
         let mut seen = Attendance::default();
         let bytes = ceremony.log_bytes()?;
-        log::read(bytes.as_slice(), "the log", |entry: Entry| {
+        for entry in log::entries(&bytes, "the log") {
+            let entry = entry?;
             seen.add(&entry.event);
             // What was begun is told by its result.
             if matches!(entry.event, Event::Intent { .. }) {
                 begun.push(entry.head.seq);
-                return Ok(());
+                continue;
             }
             let said = escape(&sentence(&entry.event, &sentences)?);
             let time = entry.time.to_string();
             entries.push(json!({ "seq": entry.head.seq, "time": time, "said": said }));
-            Ok(())
-        })?;
+        }
         let left_out = match begun.is_empty() {
             true => String::new(),
             false => texts.get("page.transcript.begun", &[("entries", &list(begun))]),

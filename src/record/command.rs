@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use crate::terms::named;
+use crate::named;
 use crate::{Side, escape};
 
 named! {
@@ -176,7 +176,7 @@ pub fn with_file(text: &'static str, file: &Path) -> String {
 }
 
 /// As [`with_commands`], of a text that is compiled in.
-pub(crate) fn written_out(text: &str) -> String {
+pub fn written_out(text: &str) -> String {
     let command = |inside: &str| {
         let (called, words) = inside.split_once(' ')?;
         let name = |program: &Program| program.name().trim_start_matches("keyferry-") == called;
@@ -204,9 +204,8 @@ fn quoted(value: &OsStr) -> String {
         Some(text) if !text.is_empty() && text.bytes().all(|byte| plain(&byte)) => text.to_owned(),
         Some(text) if escape(text) == text => format!("'{}'", text.replace('\'', r"'\''")),
         _ => {
-            let shown = |byte: &u8| match plain(byte) {
-                true => char::from(*byte).to_string(),
-                false => format!("\\0{byte:03o}"),
+            let shown = |byte: &u8| {
+                if plain(byte) { char::from(*byte).to_string() } else { format!("\\0{byte:03o}") }
             };
             format!("\"$(printf %b '{}')\"", value.as_bytes().iter().map(shown).collect::<String>())
         }

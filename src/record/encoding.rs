@@ -1,19 +1,35 @@
 //! `enc` and `H`: the one way bytes are joined and hashed, and the text forms of bytes.
 
 use std::ffi::CStr;
-use std::fmt;
-use std::str::FromStr;
 
 use data_encoding::{BASE64, HEXLOWER};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-/// Makes the text that a type has by `Display` and `FromStr` its form in every file.
+/// Gives a type one form as text, on screens, in `Debug` and in every file: how it is written, and
+/// how it is read.
+#[macro_export]
 macro_rules! as_text {
-    ($type:ty $(, $($generic:tt)+)?) => {
+    ($type:ty $([$($generic:tt)+])?, $write:expr, $read:expr) => {
+        impl$(<$($generic)+>)? ::std::fmt::Display for $type {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                let write: fn(&Self) -> String = $write;
+                f.write_str(&write(self))
+            }
+        }
+
         impl$(<$($generic)+>)? ::std::fmt::Debug for $type {
             fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
                 ::std::fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl$(<$($generic)+>)? ::std::str::FromStr for $type {
+            type Err = String;
+
+            fn from_str(text: &str) -> ::std::result::Result<Self, String> {
+                let read: fn(&str) -> ::std::result::Result<Self, String> = $read;
+                read(text)
             }
         }
 
@@ -36,7 +52,6 @@ macro_rules! as_text {
         }
     };
 }
-pub(crate) use as_text;
 
 /// Joins parts unambiguously: ASCII `label`, 0x00, then for each part its length as 4 bytes
 /// big-endian and its bytes (design, section 4). A label is a C string, which holds no other 0x00.
@@ -91,62 +106,27 @@ impl Hash {
     }
 }
 
-impl fmt::Display for Hash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&HEXLOWER.encode(&self.0))
-    }
-}
-
-impl FromStr for Hash {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        hex_array(text).map(Hash)
-    }
-}
-
-as_text!(Hash);
+as_text!(Hash, |hash| HEXLOWER.encode(&hash.0), |text| hex_array(text).map(Hash));
 
 /// Bytes that a document carries as standard base64, with padding.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Blob(pub Vec<u8>);
 
-impl fmt::Display for Blob {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&BASE64.encode(&self.0))
-    }
-}
-
-impl FromStr for Blob {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        BASE64.decode(text.as_bytes()).map(Blob).map_err(|error| error.to_string())
-    }
-}
-
-as_text!(Blob);
+as_text!(Blob, |bytes| BASE64.encode(&bytes.0), |text| BASE64
+    .decode(text.as_bytes())
+    .map(Blob)
+    .map_err(|error| error.to_string()));
 
 /// A fixed number of bytes that a document carries as lower-case hex: a nonce, a package id, a
 /// CKA_ID.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fixed<const N: usize>(pub [u8; N]);
 
-impl<const N: usize> fmt::Display for Fixed<N> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&HEXLOWER.encode(&self.0))
-    }
-}
-
-impl<const N: usize> FromStr for Fixed<N> {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        hex_array(text).map(Fixed)
-    }
-}
-
-as_text!(Fixed<N>, const N: usize);
+as_text!(
+    Fixed<N> [const N: usize],
+    |bytes| HEXLOWER.encode(&bytes.0),
+    |text| hex_array(text).map(Fixed)
+);
 
 /// 20 bytes: the CKA_ID of an object that Keyferry makes.
 pub type CkaId = Fixed<20>;

@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 
 use crate::{Rule, escape};
 
@@ -13,7 +14,7 @@ use crate::{Rule, escape};
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// A named rule that was not kept. Nothing was changed.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error, Serialize, Deserialize)]
 #[error("Refused: {} ({})\n  found:    {found}\n  expected: {expected}\n  to do:    {remedy}", rule.fault(), rule.name())]
 pub struct Refusal {
     /// The rule, by the name that code, log and documents share.
@@ -27,7 +28,7 @@ pub struct Refusal {
 }
 
 /// Every way a command can end other than well; each has its exit code.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
 pub enum Error {
     /// Exit code 3: a rule refused.
     #[error(transparent)]

@@ -253,12 +253,9 @@ impl HeldFolder {
     pub fn ensure_here(&self) -> Result<()> {
         let id = |found: fs::Metadata| (found.dev(), found.ino());
         let held = self.file.metadata().map(id).map_err(at(&self.path))?;
-        match fs::symlink_metadata(&self.path).is_ok_and(|named| id(named) == held) {
-            true => Ok(()),
-            false => {
-                Err(not_folder_error(&self.path, "not the folder any more that was looked at"))
-            }
-        }
+        let here = fs::symlink_metadata(&self.path).is_ok_and(|named| id(named) == held);
+        let found = "not the folder any more that was looked at";
+        if here { Ok(()) } else { Err(not_folder_error(&self.path, found)) }
     }
 
     /// Makes a new file in it, 0600, under its own name at once, synced with the folder: in one that

@@ -10,24 +10,21 @@
 //! | [`terms`] | small values that everyone names |
 //! | [`command`] | what people are told to type |
 //! | [`folder`] | the one door to the disk |
-//! | [`brought`] | certificates and public keys as other programs wrap them; what editors do to a text |
+//! | [`text`](mod@text) | what editors, shells and mail programs do to a text |
 //! | [`plan`] | who, what, how many, which rules are waived: parsed into types that cannot be wrong |
 //! | [`signature`] | signatures of people |
 //! | [`layout`] | what lies where in a ceremony folder |
 //! | [`spki`], [`attestation`], [`proof`], [`share`] | public keys and certificates; what an HSM's vendor says of a key; the proof that it is the same key; shares as they are listed |
-//! | [`probe`] | what a token was seen to do, and what a plan needs of it |
 //! | [`log`] | the hash-chained log |
 //! | [`gate`] | all that officers ever sign for |
 //! | [`service`] | what the nodes of the service are told, and what they prove |
 //! | [`document`] | what crosses between the sides, one file per document |
 //! | [`flow`] | one table of which step may follow which, and a log replayed by it |
-//! | [`show`] | one file, explained |
 //! | [`verify`] | a whole ceremony, verified from its documents |
 
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
 pub mod attestation;
-pub mod brought;
 pub mod command;
 pub mod document;
 pub mod encoding;
@@ -40,15 +37,14 @@ pub mod gate;
 pub mod layout;
 pub mod log;
 pub mod plan;
-pub mod probe;
 pub mod proof;
 pub mod rule;
 pub mod service;
 pub mod share;
-pub mod show;
 pub mod signature;
 pub mod spki;
 pub mod terms;
+pub mod text;
 pub mod verify;
 
 // What everyone names, by the crate's own name.

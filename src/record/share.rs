@@ -2,10 +2,8 @@
 
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
 use crate::encoding::hash;
-use crate::{Hash, PackageId, Program, Result, Rule, fingerprint};
+use crate::{Hash, PackageId, Program, Result, Rule, fingerprint, strict_json};
 
 /// The greatest size of a share or identity file, in bytes.
 pub const MAX_SHARE_FILE: u64 = 64 << 10;
@@ -14,8 +12,7 @@ pub const MAX_SHARE_FILE: u64 = 64 << 10;
 pub const CODE_WORDS: usize = 10;
 
 /// What a package says of a share: enough to know it, nothing to open it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct ShareListing {
     /// Who holds it.
     pub custodian: String,
@@ -55,7 +52,7 @@ impl ShareListing {
             code.is_some_and(|code| confirm_hash(package_id, self.x, &code) == self.confirm),
             format!("other words than those of {}'s share", self.custodian),
             format!("the {CODE_WORDS} words that `{}` shows for it", Program::Custodian.line("share check FILE --identity IDENTITY")),
-            format!("check that it is the file of this export, and type the words again; if they differ again, `{}`", Program::Tenant.line("share reissue CUSTODIAN").with("CUSTODIAN", &self.custodian)),
+            format!("check that it is the file of this export, and type the words again; if they differ again, `{}`", Program::Tenant.line("share reissue CUSTODIAN --to FILE").with("CUSTODIAN", &self.custodian)),
         )
     }
 }

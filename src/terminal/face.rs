@@ -68,7 +68,7 @@ impl Face {
         let mut shown = String::new();
         for (n, line) in lines.iter().enumerate() {
             let heading = if n == 0 { format!("{heading}:") } else { String::new() };
-            // Padded first: what colours a text has no width.
+            // Padded first: colour codes take no room.
             let padded = format!("{heading:<INDENT$}");
             let padded = if n == 0 { self.strong(&padded) } else { padded };
             shown.push_str(&format!("{padded}{line}\n"));
@@ -77,7 +77,7 @@ impl Face {
     }
 }
 
-/// The columns of a terminal; none where it is none, or says nothing.
+/// The columns of a terminal; none if it is no terminal, or does not say.
 pub fn columns(of: impl AsFd) -> Option<usize> {
     tcgetwinsize(of).ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
@@ -122,7 +122,7 @@ fn fitted_line(line: &str, columns: usize) -> String {
     all + &row
 }
 
-/// Where the further lines of a text begin: below a value, where the line has one.
+/// Where continuation lines begin: below the value, if the line has one.
 fn hanging(line: &str, margin: usize) -> usize {
     const WIDEST_NAME: usize = 24;
     let value = line.find(": ").filter(|at| *at < WIDEST_NAME).map(|at| {
@@ -133,7 +133,7 @@ fn hanging(line: &str, margin: usize) -> usize {
     value.filter(|at| line[..*at].ends_with("  ")).unwrap_or(margin)
 }
 
-/// The columns of a text, without what colours it.
+/// The columns of a text, without its colour codes.
 fn width_of(text: &str) -> usize {
     textwrap::core::display_width(text)
 }

@@ -21,7 +21,7 @@ use rustix::termios::{
 use zeroize::Zeroizing;
 
 use crate::answer::{Answer, Question};
-use crate::texts::{Texts, said};
+use crate::texts::{Texts, explained, said};
 use record::{Error, Mode, Result, Rule, escape};
 
 /// The greatest length of an answer, in bytes; a code that a hand scanner types has some 420, 32
@@ -31,13 +31,13 @@ const MAX_ANSWER: usize = 1024;
 /// Ctrl-C as the terminal sends it.
 const CTRL_C: u8 = 3;
 
-/// Says something to people, on stderr, in lines that fit a terminal. That it can't be written
-/// changes nothing of what was done.
+/// Says something to people, on stderr, in lines that fit a terminal. A failure to write is
+/// ignored, because it changes nothing that was done.
 pub fn tell(text: &str) {
     let _ = writeln!(std::io::stderr(), "{}", for_people(&said(text), std::io::stderr()));
 }
 
-/// A text as a terminal has room for it; as it is where there is none.
+/// A text broken to the terminal's width; as it is where there is no terminal.
 fn for_people(text: &str, of: impl AsFd) -> String {
     face::columns(of).map_or_else(|| text.to_owned(), |columns| face::fitted(text, columns))
 }
@@ -48,6 +48,20 @@ fn for_people(text: &str, of: impl AsFd) -> String {
 /// As [`give_exactly`].
 pub fn give(text: &str) -> Result<()> {
     give_exactly(&for_people(&said(text), std::io::stdout()))
+}
+
+/// Gives what `tell` writes, as far as it comes, in lines that fit a terminal.
+///
+/// # Errors
+/// What `tell` ends with; as [`give_exactly`].
+pub fn give_told(tell: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
+    let mut text = Vec::new();
+    let told = tell(&mut text);
+    let text = String::from_utf8_lossy(&text);
+    match text.strip_suffix('\n') {
+        Some(text) => give_exactly(&for_people(&explained(text), std::io::stdout())).and(told),
+        None => told,
+    }
 }
 
 /// Gives a long text page by page where a terminal shows it and somebody can turn the pages.
@@ -113,7 +127,7 @@ pub trait Recorder: Clerk {
     fn refused(&mut self, rule: Rule, found: String) -> Result<()>;
 }
 
-/// Where there is no record, people write.
+/// Where there is no record, people write on paper.
 pub struct Paper;
 
 impl Clerk for Paper {
@@ -176,16 +190,15 @@ impl Asker {
         tell(text);
     }
 
-    /// Tells people how long work goes on, where somebody may be looking: on stderr, and only where
-    /// that is a terminal.
+    /// Shows people that work goes on: on stderr, and only if that is a terminal.
     pub fn progress(&self, text: &str) {
         if std::io::stderr().is_terminal() {
             tell(text);
         }
     }
 
-    /// Asks for a line that may be seen, without its line end; anew where it can't be used. Ctrl-C
-    /// ends the question and is said, as Ctrl-D is.
+    /// Asks for a line that may be seen, without its line end, and asks again if it can't be used.
+    /// Ctrl-C and Ctrl-D end the question, and are reported.
     ///
     /// # Errors
     /// [`Error::Ended`] at Ctrl-D or the end of the input, [`Error::Failed`] without a terminal.
@@ -193,7 +206,20 @@ impl Asker {
         self.answered(prompt, Echo::Shown).map(|answer| answer.to_string())
     }
 
-    /// Asks for a line that the terminal does not show. Ctrl-C ends it too, so that the terminal is
+    /// Asks until something is typed, and gives it without the space around it.
+    ///
+    /// # Errors
+    /// As [`Asker::line`].
+    pub fn needed(&self, prompt: &str) -> Result<String> {
+        loop {
+            match self.line(prompt)?.trim() {
+                "" => self.say(&Texts::spoken().get("ask.text", &[])),
+                text => return Ok(text.to_owned()),
+            }
+        }
+    }
+
+    /// Asks for a line that the terminal does not show. Ctrl-C ends it too, so the terminal is
     /// never left silent.
     ///
     /// # Errors
@@ -225,8 +251,8 @@ impl Asker {
         }
     }
 
-    /// Asks until something is said that answers such a question; `how` explains it. Remarks go to
-    /// the clerk meanwhile.
+    /// Asks until the answer fits the question; `how` explains it. Remarks go to the clerk
+    /// meanwhile.
     ///
     /// # Errors
     /// As [`Asker::line`]; what recording can end with.

@@ -2,20 +2,35 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::face::{WIDEST, fitted};
 use crate::texts::said;
-use record::{Error, Id, Plan, escape, list};
+use record::{Error, Id, Plan, escape, list_or};
+
+/// The longest result that needs no headings, in rows of 80 columns: on a terminal of 24 rows what
+/// comes next fits below it.
+const SHORT: usize = 14;
 
 /// Results, in the order in which they are read.
 #[derive(Default)]
 pub struct Report {
     text: Vec<String>,
+    /// Where each part begins, and its heading.
+    parts: Vec<(usize, &'static str)>,
     json: Map<String, Value>,
 }
 
 impl Report {
     /// A report that begins with this sentence.
     pub fn new(text: impl Into<String>) -> Self {
-        Report { text: vec![text.into()], json: Map::new() }
+        Report { text: vec![text.into()], ..Report::default() }
+    }
+
+    /// Begins a part, or goes on with it; where the result is long, it has this heading.
+    pub fn part(mut self, heading: &'static str) -> Self {
+        if self.parts.last().is_none_or(|(_, last)| *last != heading) {
+            self.parts.push((self.text.len(), heading));
+        }
+        self
     }
 
     /// Adds a line for people only.
@@ -50,9 +65,17 @@ impl Report {
         ids: impl IntoIterator<Item = &'i Id>,
     ) -> Self {
         let ids: Vec<&Id> = ids.into_iter().collect();
-        let names = list(ids.iter().map(|id| plan.name_of(id)));
+        let names = list_or(&said("nobody"), ids.iter().map(|id| plan.name_of(id)));
         self.text.push(format!("{:<13} {names}", said(name) + ":"));
-        self.json.insert(name.replace(' ', "_"), list(ids).into());
+        self.json.insert(name.replace(' ', "_"), list_or("nobody", ids).into());
+        self
+    }
+
+    /// Adds what there is of something, or what stands for none of it: each a sentence by itself.
+    pub fn each(mut self, name: &str, none: &str, all: &[String]) -> Self {
+        let spoken = list_or(&said(none), all.iter().map(|one| said(one)));
+        self.text.push(format!("{:<13} {spoken}", said(name) + ":"));
+        self.json.insert(name.replace(' ', "_"), list_or(none, all).into());
         self
     }
 
@@ -67,9 +90,21 @@ impl Report {
         self
     }
 
-    /// The text for people.
+    /// The text for people; a long one in its parts, with a line before what follows it.
     pub fn text(&self) -> String {
-        self.text.join("\n")
+        let rows = |line: &String| fitted(&said(line), WIDEST).split('\n').count();
+        if self.parts.is_empty() || self.text.iter().map(rows).sum::<usize>() <= SHORT {
+            return self.text.join("\n");
+        }
+        let mut all = String::new();
+        for (n, line) in self.text.iter().enumerate() {
+            // Of parts that begin here all but the last have nothing in them.
+            if let Some((_, heading)) = self.parts.iter().rfind(|(at, _)| *at == n) {
+                all.extend(["\n", heading, "\n"]);
+            }
+            all.extend([line, "\n"]);
+        }
+        all
     }
 
     /// The same for scripts.
@@ -80,8 +115,8 @@ impl Report {
 
 /// A value of a result: a sentence, or one of the words that are no name of anybody's.
 fn spoken(value: &str) -> String {
-    let ours =
-        value.contains(' ') || ["none", "nothing", "rehearsal", "production"].contains(&value);
+    let ours = value.contains(' ')
+        || ["none", "nothing", "possible", "rehearsal", "production"].contains(&value);
     if ours { said(value) } else { value.to_owned() }
 }
 

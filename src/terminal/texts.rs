@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::{LazyLock, OnceLock};
 
 use record::Rule;
-pub use record::show::Language;
-use record::show::{Sentences, by_key};
+pub use show::Language;
+use show::{Sentences, by_key};
 
 /// The language of every question from now on.
 static SPOKEN: OnceLock<Language> = OnceLock::new();
@@ -98,20 +98,12 @@ impl Template {
         filled
     }
 
-    /// What stands in a text that is this one, filled in.
-    fn values<'t>(&self, text: &'t str) -> Option<Vec<&'t str>> {
+    /// What stands in a text that is this one, filled in; where that can be in several ways, the one
+    /// in which no parenthesis is torn apart.
+    fn values<'t>(&self, text: &'t str, effort: &mut usize) -> Option<Vec<&'t str>> {
         let (first, rest) = self.pieces.split_first()?;
-        let mut text = text.strip_prefix(first.as_str())?;
-        let mut values = Vec::with_capacity(rest.len());
-        for (n, piece) in rest.iter().enumerate() {
-            let at = match n + 1 == rest.len() {
-                true => text.strip_suffix(piece.as_str())?.len(),
-                false => text.find(piece.as_str())?,
-            };
-            values.push(&text[..at]);
-            text = &text[at + piece.len()..];
-        }
-        text.is_empty().then_some(values)
+        let text = text.strip_prefix(first.as_str())?;
+        split(rest, text, is_balanced, effort).or_else(|| split(rest, text, |_| true, effort))
     }
 
     /// How much of it is always the same, in bytes.
@@ -120,24 +112,84 @@ impl Template {
     }
 }
 
-/// What programs say besides: each sentence as it stands in them, and in the spoken language; the
-/// most definite first.
-static SAID: LazyLock<Vec<[Template; 2]>> = LazyLock::new(|| {
+/// How many places of a line are looked at. A line may hold what others have written, parted in
+/// more ways than there is time for: what is not found by then stays as it is.
+const EFFORT: usize = 1_000_000;
+/// What it costs to compare a text with every sentence.
+const COMPARED: usize = 500;
+
+/// Spends some of the effort, where as much is left.
+fn spend(effort: &mut usize, cost: usize) -> Option<()> {
+    *effort = effort.checked_sub(cost)?;
+    Some(())
+}
+
+/// What stands before each of these pieces, in a text that ends with the last of them.
+fn split<'t>(
+    pieces: &[String],
+    text: &'t str,
+    fits: fn(&str) -> bool,
+    effort: &mut usize,
+) -> Option<Vec<&'t str>> {
+    let Some((piece, rest)) = pieces.split_first() else {
+        return text.is_empty().then(Vec::new);
+    };
+    if rest.is_empty() {
+        return text.strip_suffix(piece.as_str()).filter(|value| fits(value)).map(|one| vec![one]);
+    }
+    for (at, _) in text.match_indices(piece.as_str()) {
+        // What stands before it is read once more.
+        spend(effort, 1 + at / 256)?;
+        let (value, after) = (&text[..at], &text[at + piece.len()..]);
+        if let Some(mut values) = fits(value).then(|| split(rest, after, fits, effort)).flatten() {
+            values.insert(0, value);
+            return Some(values);
+        }
+    }
+    None
+}
+
+fn is_balanced(text: &str) -> bool {
+    let depth = text.chars().try_fold(0_usize, |depth, c| match c {
+        '(' => depth.checked_add(1),
+        ')' => depth.checked_sub(1),
+        _ => Some(depth),
+    });
+    depth == Some(0)
+}
+
+/// A sentence as it stands in the programs.
+struct Sentence {
+    english: Template,
+    german: Template,
+    /// Whether people sign these very words: they are never left out.
+    signed: bool,
+}
+
+/// What programs say besides, in the spoken language; the most definite first.
+static SAID: LazyLock<Vec<Sentence>> = LazyLock::new(|| {
     let source = include_str!("../../templates/text/said.de.toml");
     let (mut said, german) = (by_key(source), Sentences::of(Language::German));
     let fault = |rule: &Rule| (rule.fault().to_owned(), german.fault(rule.name()).to_owned());
     said.extend(Rule::ALL.iter().map(fault));
     let texts = Texts::of(Language::German).texts.into_iter();
     said.extend(texts.filter_map(|(key, who)| Some((key.strip_prefix("who.")?.to_owned(), who))));
-    let mut said: Vec<_> =
-        said.iter().map(|(one, other)| [one, other].map(|it| Template::of(it))).collect();
-    said.sort_by_key(|[english, _]| (!english.holes.is_empty(), Reverse(english.fixed())));
+    let mut said: Vec<_> = said
+        .iter()
+        .map(|(key, german)| {
+            let (table, bare) = key.split_once('.').unwrap_or_default();
+            let of_table = ["signed", "composed", "library"].contains(&table);
+            let [english, german] = [if of_table { bare } else { key }, german].map(Template::of);
+            Sentence { english, german, signed: table == "signed" }
+        })
+        .collect();
+    said.sort_by_key(|one| (!one.english.holes.is_empty(), Reverse(one.english.fixed())));
     said
 });
 
 /// What a program says in English, in the language that people are asked in, line by line; so, too,
 /// what is filled in, where that is more than a word. What nobody has put into that language stays
-/// as it is.
+/// as it is, and so do words that people sign: those are followed by what they mean.
 pub fn said(text: &str) -> String {
     match SPOKEN.get() {
         Some(Language::German) => text.split('\n').map(in_german).collect::<Vec<_>>().join("\n"),
@@ -145,19 +197,109 @@ pub fn said(text: &str) -> String {
     }
 }
 
-fn in_german(text: &str) -> String {
-    let bare = text.trim_start();
-    let bare = bare.strip_prefix("- ").unwrap_or(bare);
-    let margin = &text[..text.len() - bare.len()];
-    for [english, german] in SAID.iter() {
-        let Some(values) = english.values(bare) else { continue };
-        let spoken = values.iter().map(|value| match value.contains(' ') {
-            true => in_german(value),
-            false => (*value).to_owned(),
-        });
-        let spoken: Vec<String> = spoken.collect();
-        let named = english.holes.iter().map(String::as_str).zip(spoken.iter().map(String::as_str));
-        return margin.to_owned() + &german.filled(&named.collect::<Vec<_>>());
+/// What a line means whose words people sign in English, where they are asked in another language.
+fn meaning(line: &str) -> Option<String> {
+    SPOKEN.get().filter(|language| **language == Language::German)?;
+    let (margin, bare) = margin(line);
+    let found = Translator::default().translated(bare)?;
+    found.signed.then(|| format!("{margin}(auf Deutsch: {})", found.german))
+}
+
+fn margin(line: &str) -> (&str, &str) {
+    let bare = line.trim_start();
+    let bare = ["- ", "| "].iter().find_map(|mark| bare.strip_prefix(mark)).unwrap_or(bare);
+    line.split_at(line.len() - bare.len())
+}
+
+fn in_german(line: &str) -> String {
+    let (margin, bare) = margin(line);
+    match Translator::default().translated(bare) {
+        Some(Translation { german, signed: false, .. }) => margin.to_owned() + &german,
+        Some(Translation { german, .. }) => format!("{line}\n{margin}(auf Deutsch: {german})"),
+        None => line.to_owned(),
     }
-    text.to_owned()
+}
+
+/// A sentence in German.
+#[derive(Clone)]
+struct Translation {
+    german: String,
+    /// Whether its own words are signed.
+    signed: bool,
+    /// How much of the English is known, in bytes.
+    known: usize,
+}
+
+/// One line, and what was found of its parts.
+struct Translator<'t> {
+    found: BTreeMap<&'t str, Option<Translation>>,
+    effort: usize,
+}
+
+impl Default for Translator<'_> {
+    fn default() -> Self {
+        Translator { found: BTreeMap::new(), effort: EFFORT }
+    }
+}
+
+impl<'t> Translator<'t> {
+    /// The translation that knows the most of a text: as a sentence with what is filled in, or as
+    /// several sentences.
+    fn translated(&mut self, text: &'t str) -> Option<Translation> {
+        if let Some(found) = self.found.get(text) {
+            return found.clone();
+        }
+        spend(&mut self.effort, COMPARED)?;
+        // Of two that know as much, a sentence is right before its parts.
+        let mut best: Option<Translation> = None;
+        let mut better = |one: Translation| {
+            if one.known > best.as_ref().map_or(0, |best| best.known) {
+                best = Some(one);
+            }
+        };
+        for Sentence { english, german, signed } in SAID.iter() {
+            let Some(values) = english.values(text, &mut self.effort) else { continue };
+            let mut known = english.fixed();
+            let mut named = Vec::with_capacity(values.len());
+            for (hole, value) in english.holes.iter().zip(values) {
+                let (value, found) = self.filled_in(hole, value);
+                known += found;
+                named.push((hole.as_str(), value));
+            }
+            let named: Vec<_> = named.iter().map(|(hole, value)| (*hole, value.as_str())).collect();
+            better(Translation { german: german.filled(&named), signed: *signed, known });
+        }
+        for mark in ["; ", ": "] {
+            let Some((first, rest)) = text.split_once(mark) else { continue };
+            let (first, rest) = (self.filled_in("", first), self.filled_in("", rest));
+            let (german, known) = ([first.0, rest.0].join(mark), first.1 + rest.1);
+            better(Translation { german, signed: false, known });
+        }
+        self.found.insert(text, best.clone());
+        best
+    }
+
+    /// What is filled in, and how much of it is known: names of one word are nobody's to
+    /// translate, but where a word of the programs' own stands.
+    fn filled_in(&mut self, hole: &str, value: &'t str) -> (String, usize) {
+        let ours = ["found", "expected", "kind", "what"].contains(&hole);
+        let found = match value.contains(' ') {
+            true => self.translated(value),
+            false if ours => translated_word(value),
+            false => None,
+        };
+        found.map_or((value.to_owned(), 0), |found| (found.german, found.known))
+    }
+}
+
+/// A word of the programs' own.
+fn translated_word(value: &str) -> Option<Translation> {
+    let word = SAID.iter().find(|one| one.english.pieces == [value])?;
+    Some(Translation { german: word.german.pieces.concat(), signed: false, known: value.len() })
+}
+
+/// A text in which words that people sign are followed by what they mean.
+pub fn explained(text: &str) -> String {
+    let lines = text.lines().flat_map(|line| [Some(line.to_owned()), meaning(line)]);
+    lines.flatten().collect::<Vec<_>>().join("\n")
 }

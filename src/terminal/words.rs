@@ -5,26 +5,27 @@
 use crate::answer::{Answer, Question};
 use crate::texts::Texts;
 use crate::{Asker, Recorder, ended};
-use record::{Error, Result, Rule, fingerprint, quote};
+use record::fingerprint::{self, WORDS_TYPED};
+use record::{Error, Hash, Result, Rule, quote};
 
-/// How many wrong words are let pass: somebody mishears, and nobody guesses.
+/// How many wrong words are allowed: enough for mishearing, too few for guessing.
 const MOST_WRONG: usize = 5;
 /// How often the question then begins again at word 1.
 const MOST_BEGUN_AGAIN: usize = 3;
 
-/// What is known of words beforehand.
+/// What is known of the words beforehand.
 #[derive(Clone, Copy)]
-pub enum WordsHint<'a> {
-    /// Which are right.
-    Right(&'a [&'a str]),
+pub enum WordsHint {
+    /// They are the first of this hash.
+    First(Hash),
     /// How many there are.
     Count(usize),
 }
 
-impl WordsHint<'_> {
+impl WordsHint {
     fn count(self) -> usize {
         match self {
-            WordsHint::Right(right) => right.len(),
+            WordsHint::First(_) => WORDS_TYPED,
             WordsHint::Count(count) => count,
         }
     }
@@ -93,7 +94,7 @@ fn mismatch_error() -> Error {
 struct Hearing<'a> {
     asker: &'a Asker,
     texts: Texts,
-    hint: WordsHint<'a>,
+    hint: WordsHint,
     words: Vec<String>,
     wrong: usize,
 }
@@ -132,8 +133,8 @@ impl Hearing<'_> {
                 (None, []) => return self.say(place, "words.unreadable", typed),
                 (None, _) => return self.several(place, typed, &fits),
             };
-            if let WordsHint::Right(right) = self.hint
-                && !right.get(place).is_some_and(|right| right.eq_ignore_ascii_case(word))
+            if let WordsHint::First(hash) = self.hint
+                && !fingerprint::words(hash.as_bytes())[place].eq_ignore_ascii_case(word)
             {
                 self.wrong += 1;
                 return self.say(place, "words.wrong", word);

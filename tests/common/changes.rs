@@ -7,16 +7,20 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
     path::{Path, PathBuf},
+    process::Command,
     sync::LazyLock,
 };
+
+use super::run;
 
 use record::{
     Error, Result,
     encoding::Hash,
     log::{Entry, Event},
-    terms::{Head, Side},
-    verify::{Holds, Record, counterpart::VerifiedLog},
+    terms::{Head, Side, Step},
+    verify::{Holds, Record, claims, counterpart::VerifiedLog},
 };
 use serde_json::{Value, json};
 
@@ -232,6 +236,47 @@ impl Tried {
         }
     }
 
+    /// Changes each entry while it is the last, also where it follows a run that was cut off: what
+    /// nobody refuses then is counted as a claim.
+    pub fn on_the_day(&mut self, folder: &Path, side: Side) {
+        let copy = tempfile::tempdir().unwrap();
+        run(Command::new("cp").arg("-a").arg(folder).arg(copy.path()));
+        let folder = copy.path().join(folder.file_name().unwrap());
+        let mut own = Own::read(&folder, side);
+        for at in (0..own.entries.len()).rev() {
+            own.runs(at).iter().for_each(|run| self.claimed(&own, run));
+            let Event::Approval { request, .. } = own.entries[at].event else { continue };
+            for file in fs::read_dir(folder.join("approvals")).unwrap() {
+                let path = file.unwrap().path();
+                let is_request = path.extension().is_some_and(|end| end == "json");
+                if is_request && Hash::of(&fs::read(&path).unwrap()) == request {
+                    let all = format!("rm {}*", path.display());
+                    run(Command::new("sh").args(["-c", &all]));
+                }
+            }
+            own = Own::read(&folder, side);
+        }
+    }
+
+    fn claimed(&mut self, own: &Own, entries: &[Entry]) {
+        let (last, before) = entries.split_last().unwrap();
+        let (missing, claims) = own.verify(entries.to_vec()).unwrap();
+        for (what, changed) in changed_events(&serde_json::to_value(&last.event).unwrap()) {
+            let Ok(event) = serde_json::from_value::<Event>(changed) else { continue };
+            if event == last.event {
+                continue;
+            }
+            let entries = [before, &[Entry { event, ..last.clone() }]].concat();
+            let held = own.verify(entries).map(|(now, _)| now == missing);
+            let field = what.replace("[]", "");
+            let is_claim = |one: &String| field == *one || field.starts_with(&format!("{one}."));
+            match held {
+                Ok(true) if claims.keys().any(is_claim) => self.changes += 1,
+                held => self.one(&what, held),
+            }
+        }
+    }
+
     /// An entry that is gone, twice there, or a place later than it was.
     fn moved(&mut self, own: &Own, at: usize) {
         let entries = &own.entries;
@@ -307,15 +352,58 @@ impl Own {
 
     /// Whether these entries hold in place of its own, and nothing more is missing then.
     pub fn hold(&self, entries: Vec<Entry>) -> Result<bool> {
+        Ok(self.verify(entries)?.0 == self.missing)
+    }
+
+    /// What is missing, and how often each claim stands there, if these were its entries.
+    fn verify(&self, entries: Vec<Entry>) -> Result<(Vec<String>, BTreeMap<String, usize>)> {
         let log = VerifiedLog::of(&self.record.plan, self.side, entries)?;
-        Ok(self.record.hold(&log)? == self.missing)
+        Ok((self.record.hold(&log)?, claims(&self.record.plan, &log)?))
+    }
+
+    /// These entries, or the same with keys that the last found.
+    fn possible(&self, mut entries: Vec<Entry>) -> Option<Vec<Entry>> {
+        if self.verify(entries.clone()).is_err() {
+            let last = entries.last_mut()?;
+            let text = serde_json::to_string(&last.event).unwrap();
+            let found = text.replace("\"made\":true", "\"made\":false");
+            last.event = serde_json::from_str(&found).unwrap();
+            self.verify(entries.clone()).ok()?;
+        }
+        Some(entries)
+    }
+
+    /// The entries up to this one; and to the result of a step, with another run before it that was
+    /// cut off at once; with one that was cut off at its end; and with what people did there before
+    /// only, after which the keys are there. (An export that was cut off belongs to another attempt.)
+    fn runs(&self, at: usize) -> Vec<Vec<Entry>> {
+        let all = &self.entries;
+        let intent = |entry: &Entry| matches!(entry.event, Event::Intent { .. });
+        let mut runs = vec![all[..=at].to_vec()];
+        let begun = all[..at].iter().rposition(intent);
+        let begun = begun.filter(|_| all[at].event.step().is_some_and(Step::has_intent));
+        if let Some(begun) = begun {
+            let (before, run, result) = (&all[..begun], &all[begun..at], &all[at..=at]);
+            let mut cut_off = run.to_vec();
+            cut_off[0].head = Head { hash: Hash::of(b"another"), ..cut_off[0].head };
+            let again = [[&cut_off[..1], run], [&cut_off, run], [&cut_off, &run[..1]]];
+            let again = again.map(|runs| [before, &runs.concat(), result].concat());
+            runs.extend(again.into_iter().filter_map(|run| self.possible(run)));
+        }
+        runs
     }
 }
 
-/// Whether the table of fields calls this a claim.
+/// Claims that something repeats, which is in these records: then nothing else may be said.
+const REPEATED: [&str; 2] = ["quorum.custodians", "quorum.spent"];
+
+/// Whether the table of fields calls this a claim, and nothing repeats it.
 fn is_claim(what: &str) -> bool {
     let Some((event, path)) = what.split_once('.') else { return false };
     let field: String = path.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
+    if REPEATED.contains(&&*format!("{event}.{field}")) {
+        return false;
+    }
     fields_of(event).any(|one| one.name == field && one.claim)
 }
 
@@ -364,7 +452,7 @@ pub fn all_fields() -> impl Iterator<Item = String> {
 /// The archives of both sides of every kept ceremony.
 pub fn replayed() -> Vec<(PathBuf, Side)> {
     let versions = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/replayed/v1");
-    let ceremonies = std::fs::read_dir(versions).unwrap().map(|entry| entry.unwrap().path());
+    let ceremonies = fs::read_dir(versions).unwrap().map(|entry| entry.unwrap().path());
     let mut all: Vec<_> = ceremonies
         .flat_map(|path| [(path.join("tenant"), Side::Tenant), (path.join("hoster"), Side::Hoster)])
         .collect();

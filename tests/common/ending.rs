@@ -65,14 +65,8 @@ impl Stage {
 
 /// The entries of a side's log, without an end that was torn; of one that was never begun, none.
 pub fn events(stage: &Stage, side: &str) -> Vec<Event> {
-    let mut events = Vec::new();
     let log = fs::read(stage.path(side).join("log.jsonl")).unwrap_or_default();
-    record::log::read(log.as_slice(), side, |entry| {
-        events.push(entry.event);
-        Ok(())
-    })
-    .unwrap();
-    events
+    record::log::entries(&log, side).map(|entry| entry.unwrap().event).collect()
 }
 
 /// Nothing half-written lies in a ceremony folder.

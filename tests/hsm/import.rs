@@ -116,7 +116,7 @@ fn keys_of_every_size_cross_and_cannot_leave_again() {
     ] {
         let crossing = cross(&tokens, (&tenant, &hoster), mechanism, kek_bits, bits);
         let imported = crossing.import(&hoster).unwrap();
-        assert!(imported.imported);
+        assert!(imported.target.made);
         assert_eq!(imported.target.spki, crossing.spki);
         for expected in [
             "CKA_EXTRACTABLE false",
@@ -137,7 +137,7 @@ fn keys_of_every_size_cross_and_cannot_leave_again() {
         // A second import keeps the first. Only the import itself saw what the AES key of a
         // composite wrap held.
         let again = crossing.import(&hoster).unwrap();
-        assert!(!again.imported);
+        assert!(!again.target.made);
         let kept = imported.attributes.strip_prefix(&again.attributes[..]);
         let seen: Vec<_> = (kept.unwrap().iter())
             .map(|read| format!("{}: {}", read.attribute, read.value))
@@ -174,14 +174,14 @@ fn an_import_that_was_cut_short_is_done_again() {
                 session.destroy_object(one(&session, COPY, lost)).unwrap();
             }
             assert!(crossing.find(&hoster).is_none());
-            assert!(crossing.import(&hoster).unwrap().imported);
+            assert!(crossing.import(&hoster).unwrap().target.made);
             assert_eq!(all(&session, COPY).len(), 3);
         }
         // Other usages are another key.
         let usage = Usage { decrypt: false, ..BOTH };
         let key = ImportKey { usage, ..crossing.key() };
         let again = import(&hoster, crossing.order(), key, &crossing.wrapped);
-        assert!(again.unwrap().imported);
+        assert!(again.unwrap().target.made);
         // The label of an object of another id is taken.
         let key = ImportKey { id: SOURCE, ..crossing.key() };
         let taken = import(&hoster, crossing.order(), key, &crossing.wrapped);
@@ -222,7 +222,7 @@ fn what_is_not_the_tenants_key_leaves_nothing_behind() {
         let imported = import(&hoster, order, crossing.key(), &crossing.wrapped);
         refused(imported.map(drop), Rule::KekKey);
         assert_nothing_left("hoster", &[KEK]);
-        assert!(crossing.import(&hoster).unwrap().imported);
+        assert!(crossing.import(&hoster).unwrap().target.made);
         tenant.target_destroy(COPY).unwrap();
         hoster.target_destroy(COPY).unwrap();
         hoster.kek_destroy(KEK, crossing.kek).unwrap();
@@ -287,7 +287,7 @@ fn many_keys_cross_in_several_sessions_in_their_order() {
     for (target, imported) in targets.iter().zip(&imported) {
         assert_eq!(target.spki, imported.target.spki);
     }
-    assert!(!imported[0].imported && imported[7].imported);
+    assert!(!imported[0].target.made && imported[7].target.made);
 }
 
 /// What a custodian must not travel for: found before anybody opens a share.

@@ -48,8 +48,13 @@ fn single_shot_of_a_token_of_its_own_carries_keys_out_and_takes_none() {
         let said = stage.auditor(&[&CHECK[..], &BOTH].concat()).refused(rule);
         assert!(said.contains("foretold for the hoster's kek create"), "{said}");
         assert!(said.contains("CKA_SENSITIVE false"), "{said}");
-        // Nor is there a plan that it would keep.
-        stage.auditor(&[&["plan", "new", "new.toml"][..], &BOTH].concat()).refused(rule);
+        // Nor is there a plan that it would keep: what blocks each way is said, and the rule is
+        // that of the weakest.
+        let plan = stage.auditor(&[&["plan", "new", "new.toml"][..], &BOTH].concat());
+        let said = plan.refused("WRAP-AES-KEY");
+        for way in ["single-shot with sha256", "composite with sha1"] {
+            assert!(said.contains(&format!("{way}: the hoster's token, by ")), "{said}");
+        }
         stage.walk_to(Done::Init);
         stage.hoster(&["kek", "create"]).refused(rule);
     }

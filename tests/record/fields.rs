@@ -26,6 +26,41 @@ fn archive(ceremony: &str) -> PathBuf {
     version.join(ceremony).join("tenant")
 }
 
+/// A document of a ceremony that is kept, whose copy is changed.
+struct Copied {
+    way: &'static str,
+    kind: Kind,
+    plan: Plan,
+    folder: tempfile::TempDir,
+    whole: Value,
+}
+
+/// Those of these kinds, of three ways.
+fn documents(kinds: &[Kind]) -> Vec<Copied> {
+    let mut all = Vec::new();
+    for way in ["single-shot-hgs", "composite-local", "born-hgs"] {
+        let archive = archive(way);
+        for kind in kinds.iter().copied().filter(|kind| archive.join(kind.name()).exists()) {
+            let plan = Plan::read(&archive.join("ceremony.toml")).unwrap();
+            let folder = copy(&archive.join(kind.name()));
+            let bytes = fs::read(folder.path().join(kind.file())).unwrap();
+            let whole = serde_json::from_slice(&bytes).unwrap();
+            all.push(Copied { way, kind, plan, folder, whole });
+        }
+    }
+    all
+}
+
+impl Copied {
+    /// The rule by which this is refused in its place.
+    fn refused(&self, document: &Value, what: &str) -> &'static str {
+        let bytes = serde_json::to_vec_pretty(document).unwrap();
+        fs::write(self.folder.path().join(self.kind.file()), bytes).unwrap();
+        let done = read_files(self.kind, self.folder.path(), &self.plan).map(drop);
+        refused(done, self.way, what)
+    }
+}
+
 /// What refused, by place and change.
 type Refusals = BTreeMap<String, BTreeMap<String, BTreeSet<&'static str>>>;
 
@@ -70,44 +105,72 @@ fn every_field_of_every_document_is_refused_by_its_rule() {
 fn a_header_of_something_else_is_refused_by_its_rule() {
     let other = Hash::of(b"other").to_string();
     let mut tried = 0;
-    for way in ["single-shot-hgs", "composite-local", "born-hgs"] {
-        let archive = archive(way);
-        let plan = Plan::read(&archive.join("ceremony.toml")).unwrap();
-        for kind in Kind::ALL {
-            let folder = archive.join(kind.name());
-            if !folder.exists() {
-                continue;
-            }
-            let copy = copy(&folder);
-            let main = copy.path().join(kind.file());
-            let whole: Value = serde_json::from_slice(&fs::read(&main).unwrap()).unwrap();
-            let other_kind = if kind == Kind::Closing { "receipt" } else { "closing" };
-            let other_side = match whole["header"]["side"].as_str().unwrap() {
-                "tenant" => "hoster",
-                _ => "tenant",
-            };
-            for (field, value, rule) in [
-                ("format", json!("keyferry/2"), "DOCUMENT-FORMAT"),
-                ("document", json!(other_kind), "DOCUMENT-KIND"),
-                ("mode", json!("production"), "DOCUMENT-MODE"),
-                ("ceremony", json!("another"), "DOCUMENT-CEREMONY"),
-                ("plan_hash", json!(other), "DOCUMENT-PLAN"),
-                ("side", json!(other_side), "DOCUMENT-SIDE"),
-                ("attempt", json!(0), "DOCUMENT-ATTEMPT"),
-                ("attempt", json!(-1), "DOCUMENT-FORMAT"),
-                ("attempt", json!(1.5), "DOCUMENT-FORMAT"),
-                ("surprise", json!(true), "DOCUMENT-FORMAT"),
-            ] {
-                let mut changed = whole.clone();
-                changed["header"][field] = value;
-                fs::write(&main, serde_json::to_vec_pretty(&changed).unwrap()).unwrap();
-                let done = read_files(kind, copy.path(), &plan).map(drop);
-                assert_eq!(refused(done, way, field), rule, "{way} {kind} {field}");
-                tried += 1;
-            }
+    for one in documents(&Kind::ALL) {
+        let other_kind = if one.kind == Kind::Closing { "receipt" } else { "closing" };
+        let other_side = match one.whole["header"]["side"].as_str().unwrap() {
+            "tenant" => "hoster",
+            _ => "tenant",
+        };
+        for (field, value, rule) in [
+            ("format", json!("keyferry/2"), "DOCUMENT-FORMAT"),
+            ("document", json!(other_kind), "DOCUMENT-KIND"),
+            ("mode", json!("production"), "DOCUMENT-MODE"),
+            ("ceremony", json!("another"), "DOCUMENT-CEREMONY"),
+            ("plan_hash", json!(other), "DOCUMENT-PLAN"),
+            ("side", json!(other_side), "DOCUMENT-SIDE"),
+            ("attempt", json!(0), "DOCUMENT-ATTEMPT"),
+            ("attempt", json!(-1), "DOCUMENT-FORMAT"),
+            ("attempt", json!(1.5), "DOCUMENT-FORMAT"),
+            ("surprise", json!(true), "DOCUMENT-FORMAT"),
+        ] {
+            let mut changed = one.whole.clone();
+            changed["header"][field] = value;
+            let (way, kind) = (one.way, one.kind);
+            assert_eq!(one.refused(&changed, field), rule, "{way} {kind} {field}");
+            tried += 1;
         }
     }
     assert!(tried >= 180, "{tried}");
+}
+
+/// Every attribute of a key in another way, and each said twice: only those that no rule asks for may
+/// be, which a signature holds.
+#[test]
+fn a_key_with_another_attribute_is_refused_by_its_document() {
+    let mut free = BTreeSet::new();
+    for one in documents(&[Kind::Offer, Kind::Keys, Kind::Receipt]) {
+        let of = pointers(&one.whole).into_iter().filter(|place| place.ends_with("/attributes"));
+        for place in of.collect::<BTreeSet<_>>() {
+            let listed = one.whole.pointer(&place).unwrap().as_array().unwrap().clone();
+            for (at, attribute) in listed.iter().enumerate() {
+                let mut other = attribute.clone();
+                other["value"] = match attribute["value"].as_str().unwrap() {
+                    "true" => json!("false"),
+                    _ => json!("true"),
+                };
+                let mut changed = listed.clone();
+                changed[at] = other.clone();
+                let twice = [&listed[..], &[other]].concat();
+                for list in [changed, twice] {
+                    let mut document = one.whole.clone();
+                    *document.pointer_mut(&place).unwrap() = json!(list);
+                    if one.refused(&document, &place) != "DOCUMENT-CONTENT" {
+                        let name = attribute["attribute"].as_str().unwrap();
+                        free.insert(format!("{} {} {name}", one.kind, one.way));
+                    }
+                }
+            }
+        }
+    }
+    println!("{free:#?}");
+    let loose = ["CKA_LOCAL", "CKA_ALWAYS_SENSITIVE", "CKA_NEVER_EXTRACTABLE"];
+    let known = |one: &String| {
+        let born_elsewhere = one.starts_with("receipt ") && !one.contains(" born-");
+        born_elsewhere
+            && (loose.iter().any(|name| one.ends_with(name)) || one.contains("_TEMPLATE of"))
+    };
+    free.retain(|one| !known(one));
+    assert_eq!(free, BTreeSet::new());
 }
 
 /// A document whose header says that it is of this ceremony, and which a ceremony of this way does

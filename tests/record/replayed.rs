@@ -61,7 +61,7 @@ fn explained(folder: &Path) {
             explained(&path);
         } else if name.ends_with(".json") || name.ends_with(".jsonl") || name.ends_with(".toml") {
             let mut out = Vec::new();
-            let shown = record::show::show(&path, record::show::Language::English, &mut out);
+            let shown = show::show(&path, show::Language::English, &mut out);
             shown.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             let text = String::from_utf8(out).unwrap();
             assert!(!text.contains("WHAT ELSE IT SAYS"), "{}: {text}", path.display());

@@ -11,12 +11,8 @@ use std::{
 use rustix::io::Errno;
 
 use super::claims::{below, root};
-use record::{
-    Error, folder,
-    rule::Rule,
-    service::local::Registry,
-    show::{Language, Sentences},
-};
+use record::{Error, folder, rule::Rule, service::local::Registry};
+use show::{Language, Sentences};
 
 const HEAD: &str = "# The rules
 

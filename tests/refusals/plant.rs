@@ -62,7 +62,7 @@ fn as_a_process() {
             let mut all = all.unwrap().into_iter();
             all.try_for_each(|object| session.destroy_object(object)).unwrap();
         }
-        ("nameless", label) => nameless(&session, label),
+        ("nameless", certificate) => nameless(&session, certificate),
         ("certificate", file) => certificate(&session, &fs::read(file).unwrap()),
         ("trusted", kind) => {
             let trusted = session.find_objects(&[Attribute::Trusted(true)]).unwrap();
@@ -75,10 +75,11 @@ fn as_a_process() {
     }
 }
 
-/// What an unwrap that was cut off leaves of this key: a private key with neither id nor label.
-fn nameless(session: &Session, label: &str) {
-    let der = fs::read(format!("tenant/keys/{label}.crt")).unwrap();
-    let certificate = TargetCertificate::parse(&der, label).unwrap();
+/// What an unwrap that was cut off leaves of the key of this certificate: a private key with neither
+/// id nor label.
+fn nameless(session: &Session, certificate: &str) {
+    let der = fs::read(certificate).unwrap();
+    let certificate = TargetCertificate::parse(&der, certificate).unwrap();
     let key = rsa::PublicKey::from_public_key_der(certificate.spki()).unwrap();
     let half = [
         Attribute::Class(ObjectClass::PRIVATE_KEY),

@@ -1,6 +1,13 @@
 //! Keys that lay on a token before, and keys that somebody put there meanwhile.
 
-use super::{plant::plant, *};
+use super::{
+    common::{
+        elsewhere::{Elsewhere, wrapped},
+        stage::Family,
+    },
+    plant::plant,
+    *,
+};
 use record::plan::Plan;
 
 #[test]
@@ -271,7 +278,7 @@ fn a_kek_that_is_not_the_one_offered_opens_nothing() {
 #[test]
 fn a_key_that_an_unwrap_left_without_a_name_is_said() {
     let stage = Stage::at(Done::PackageCheck);
-    plant(&stage, "hoster", "nameless hgs-signing");
+    plant(&stage, "hoster", "nameless tenant/keys/hgs-signing.crt");
     let left = "a private key without CKA_ID that is hgs-signing";
     let restarted = stage.copy().restart("hoster");
     assert!(restarted.contains(left), "{restarted}");
@@ -287,4 +294,38 @@ fn a_key_that_an_unwrap_left_without_a_name_is_said() {
         [vec!["import".into(), "medium/package".into()], stage.shares(&["cyd", "dan", "eve"])];
     let said = stage.hoster(&strings(&import.concat())).ok();
     assert!(said.contains(left) && !said.contains("hgs-encryption, left"), "{said}");
+}
+
+/// So is one of a key that another tool has wrapped: at the import, at a restart and at an abort, in
+/// both languages.
+#[test]
+fn a_brought_key_that_an_unwrap_left_without_a_name_is_said() {
+    let elsewhere = Elsewhere::new();
+    let stage = wrapped(Family::SoftHsm, &elsewhere);
+    let certificate = elsewhere.path("hgs-signing.crt");
+    plant(&stage, "hoster", &format!("nameless {}", certificate.display()));
+    let import = elsewhere.import();
+    let import = strings(&import);
+    stage.pass("hoster", "import", &import);
+    let said_of = |stage: &Stage, arguments: &[&str]| {
+        [
+            ("en", "a private key without CKA_ID that is hgs-signing"),
+            ("de", "ein privater Schlüssel ohne CKA_ID"),
+        ]
+        .map(|(language, left)| {
+            let stage = stage.copy();
+            let said = stage.hoster(&[arguments, &["--language", language]].concat()).ok();
+            assert!(said.contains(left) && !said.contains("hgs-encryption, left"), "{said}");
+            stage
+        })
+    };
+    let [stage, _] = said_of(&stage, &import);
+    for gate in ["restart", "abort"] {
+        let stage = stage.copy();
+        let end = [gate, "--reason", "a test"];
+        stage.pass("hoster", gate, &end);
+        let [stage, _] = said_of(&stage, &end);
+        let log = fs::read_to_string(stage.path("hoster/log.jsonl")).unwrap();
+        assert_eq!(log.contains("without CKA_ID that is hgs-signing"), gate == "abort", "{log}");
+    }
 }

@@ -110,7 +110,12 @@ fn a_token_that_fails_an_import_fails_it_before_the_shares() {
 
     let shares = stage.shares(&["cyd", "dan", "eve"]);
     let import: Vec<&str> = unopened.into_iter().chain(shares.iter().map(String::as_str)).collect();
-    let trials = selection(trials(canaries), 120, "faults of an import before the shares");
+    let mut trials = selection(trials(canaries), 120, "faults of an import before the shares");
+    // The edge: whatever lasts from the very last call on.
+    let last = canaries.len();
+    for fault in ["device-error", "ok-though-not-done"] {
+        trials.push(format!("{last} lasting {fault} {}", canaries[last - 1]));
+    }
     let ended = AtomicUsize::new(0);
     in_parallel(&trials, |fault| {
         let copy = stage.copy();

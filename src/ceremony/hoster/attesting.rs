@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::brought;
 use crate::step::file_of;
 use record::attestation::MAX_ATTESTATION;
 use record::document::attestation::{ATTESTATION_END, Attestation, REPORT_END};
-use record::{Error, Id, Listed, Result, brought, folder};
+use record::{Error, Id, Listed, Result, folder};
 
 /// What was named on the command line.
 #[derive(Args)]

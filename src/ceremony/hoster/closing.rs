@@ -240,12 +240,11 @@ fn targets_left(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<(Id, CkaId)>> {
 /// What is there.
 fn left(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<String>> {
     let kek = hsm.holds(ceremony.plan.kek_id(ceremony.state.attempt))?;
-    let what = match ceremony.state.way {
-        TransferRoute::Born => "key",
-        _ => "imported key",
-    };
     let keys = targets_left(ceremony, hsm)?.into_iter();
-    let keys = keys.map(|(label, _)| format!("the {what} {label}"));
+    let keys = keys.map(|(label, _)| match ceremony.state.way {
+        TransferRoute::Born => format!("the key {label}"),
+        _ => format!("the imported key {label}"),
+    });
     Ok(kek.then(|| "the KEK".to_owned()).into_iter().chain(keys).collect())
 }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::brought;
 use crate::hoster::attesting::AttestationFiles;
 use crate::hoster::quorum::{self, ShareArgs};
 use crate::hoster::{closing, held, keys};
@@ -26,7 +27,7 @@ use record::log::KekRecord;
 use record::spki::TargetCertificate;
 use record::{
     Error, Event, Hash, Id, KeyPlan, KeySet, Kind, KwpFlavour, Plan, Released, Result, Rule, Side,
-    Step, TransferRoute, brought, folder, list, list_or,
+    Step, TransferRoute, folder, list, list_or,
 };
 
 /// Take the tenant's package, before any custodian travels
@@ -85,8 +86,8 @@ fn same(ceremony: &Ceremony, folder: &Path) -> Result<Released<Package>> {
 #[derive(Args)]
 pub struct Import {
     /// The package/ folder
-    #[arg(required = false, required_unless_present = "format", conflicts_with = "format")]
-    package: PathBuf,
+    #[arg(required_unless_present = "format", conflicts_with = "format")]
+    package: Option<PathBuf>,
     #[command(flatten)]
     shares: ShareArgs,
     #[command(flatten)]
@@ -96,7 +97,8 @@ pub struct Import {
 impl Run for Import {
     fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
         let find = |ceremony: &Ceremony| {
-            let package = same(ceremony, &self.package)?;
+            let package = self.package.as_ref().ok_or_else(|| Error::defect("no package"))?;
+            let package = same(ceremony, package)?;
             let offer = ceremony.sent::<Offer>()?.document.body;
             Ok((gate::Import::of(&ceremony.state)?, (package, offer)))
         };
@@ -154,14 +156,14 @@ fn receive(
     means.asker.progress("proving that the HSM signs and decrypts as the tenant's keys");
     let receipt = held::receipt(ceremony, hsm, set, keys, (custodians.clone(), spent.clone()))?;
     let nameless = closing::nameless_left(ceremony, hsm)?;
-    let made: Vec<bool> = keys.iter().map(|held| held.imported).collect();
+    let made: Vec<bool> = keys.iter().map(|held| held.target.made).collect();
     let document = ceremony.make(begun, receipt, Vec::new(), |document, receipt| {
         Event::import(document, receipt, package, &made)
     })?;
     let report = Report::new("Every key is in the HSM, unreadable and not extractable, and proves itself.")
         .value("receipt", document.to_string())
         .people("opened by", &ceremony.plan, &custodians)
-        .value("spent", list_or("none", &spent))
+        .people("spent", &ceremony.plan, &spent)
         .line("An identity that was opened on this machine is spent: its holder makes a new one for the next ceremony.");
     Ok(closing::with_nameless(report, nameless))
 }
@@ -187,7 +189,10 @@ fn settled(
     beside: PublicObjects,
     wanted: &[ImportKey],
 ) -> Result<Option<Vec<HosterKey>>> {
-    if ceremony.state.quorum.is_none() {
+    // Without a quorum before, nothing was unwrapped, or its record is lost with a machine: then
+    // custodians are asked all the same, for the receipt names them.
+    let threshold = usize::from(ceremony.plan.quorum.threshold);
+    if ceremony.state.quorum.as_ref().is_none_or(|before| before.custodians.len() < threshold) {
         return Ok(None);
     }
     let inventory = hsm.inventory()?;
@@ -313,10 +318,11 @@ fn import(ceremony: &mut Ceremony, means: &Means, hsm: &Hsm, plain: &[Plain]) ->
     let kek = ceremony.state.kek_made()?;
     let wrapped = plain.iter().map(|plain| &plain.wrapped);
     let held = held::unwrap(means, hsm, (&order, beside), &wanted, wrapped)?;
-    let certificates = plain.iter().map(|plain| plain.certificate.der().to_vec());
-    let arrived = held.into_iter().zip(certificates);
-    let arrived: Vec<CertifiedKey> =
-        arrived.map(|(held, certificate)| CertifiedKey { held, certificate }).collect();
+    let arrived = held.into_iter().zip(plain).map(|(held, plain)| {
+        let certificate = plain.certificate.der().to_vec();
+        CertifiedKey { held, certificate }
+    });
+    let arrived: Vec<_> = arrived.collect();
     let labels = plan.keys.iter().map(|key| &key.label);
     let spkis = plain.iter().map(|plain| plain.certificate.spki());
     let nameless = closing::nameless(hsm, labels.zip(spkis))?;

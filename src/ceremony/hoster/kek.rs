@@ -52,18 +52,12 @@ impl KekCreate {
         let (mechanism, oaep) = (transfer.mechanism, transfer.oaep_hash);
         let (observed, attacks) = hsm.unwrap_canary(mechanism, oaep, &waived)?;
         progress(&format!("making the KEK, RSA-{}", transfer.kek_bits));
-        let id = plan.kek_id(begun.attempt());
+        let id = plan.kek_id(begun.attempt);
         let label = plan.hoster_label("keyferry-kek");
-        let spec = KekSpec { bits: transfer.kek_bits, mechanism: transfer.mechanism };
+        let spec = KekSpec { bits: transfer.kek_bits, mechanism };
         let kek = hsm.kek_create(id, &label, spec, &waived)?;
         progress("canary: unwrapping a throwaway key under the KEK");
-        let order = ImportOrder {
-            kek: kek.id,
-            kek_spki: &kek.spki,
-            mechanism: transfer.mechanism,
-            oaep: transfer.oaep_hash,
-            sessions: 1,
-        };
+        let order = ImportOrder { kek: kek.id, kek_spki: &kek.spki, mechanism, oaep, sessions: 1 };
         let keys: Vec<_> = plan.keys.iter().map(|key| (key.key_type, key.usage)).collect();
         hsm.kek_canary(&order, &[observed.kwp], &keys)?;
         let fingerprint = Hash::of(&kek.spki);
@@ -79,8 +73,8 @@ impl KekCreate {
             id: kek.id,
             spki: Blob(kek.spki),
             fingerprint,
-            mechanism: transfer.mechanism,
-            oaep_hash: transfer.oaep_hash,
+            mechanism,
+            oaep_hash: oaep,
             observed,
             attributes: kek.attributes,
             waived: attacks.iter().map(|attack| attack.rule).chain(missed).collect(),
@@ -96,6 +90,7 @@ impl KekCreate {
             .value("KEK", fingerprint.to_string())
             .texts("evidence", &judged.lines);
         Ok(to_read_aloud(report, fingerprint)
+            .part("WHERE IT IS")
             .value("folder", ceremony.outbox("offer").display().to_string()))
     }
 }
@@ -103,6 +98,7 @@ impl KekCreate {
 /// The words that the tenant is to hear.
 pub fn to_read_aloud(report: Report, fingerprint: Hash) -> Report {
     report
+        .part("WORDS TO READ ALOUD")
         .line(with_commands("Its words; the first 16 are read aloud to the tenant over a second channel (`{audit show FILE}`, of the folder's document, shows them again):"))
         .line(fingerprint::rows(&fingerprint.0))
         .data("words", fingerprint::words(&fingerprint.0).join(" "))

@@ -7,7 +7,7 @@ use crate::hoster::attesting::{AttestationArgs, AttestationFiles};
 use crate::hoster::held;
 use crate::hoster::kek::to_read_aloud;
 use crate::{Ceremony, Means, Report, Run, StepIntent};
-use hsm::{BornSpec, CertifiedKey, Hsm, Inventory, self_signed};
+use hsm::{CertifiedKey, Hsm, Inventory, TargetSpec, self_signed};
 use record::document::attestation::{Attested, Judgement};
 use record::document::keys::{BornKey, TargetKeys, fingerprint as fingerprint_of};
 use record::log::clock;
@@ -39,10 +39,10 @@ impl Run for KeysCreate {
             let mut born = Vec::new();
             for key in &plan.keys {
                 means.asker.progress(&format!("making {}", key.label));
-                born.push(one(&plan, hsm, &inventory, key, begun.attempt())?);
+                born.push(one(&plan, hsm, &inventory, key, begun.attempt)?);
             }
             if *prepare {
-                return Ok(prepared(&plan, begun.attempt()));
+                return Ok(prepared(&plan, begun.attempt));
             }
             let (document, said, judged) =
                 show(ceremony, hsm, begun, (&born, files), Event::keys_born)?;
@@ -83,8 +83,7 @@ pub fn show(
     };
     // Nothing attests a key that came from elsewhere: a plan that asks for more is refused here.
     let judged = body.attested(|name| said.bytes(name), plan, clock()?)?;
-    let made = born.iter().map(|born| born.held.target.made || born.held.imported);
-    let made: Vec<bool> = made.collect();
+    let made: Vec<bool> = born.iter().map(|born| born.held.target.made).collect();
     let files = certificates.map(|(key, der)| (certificate_file(&key.label), der.clone()));
     let files = files.chain(said.files).collect();
     let level = judged.level;
@@ -95,7 +94,9 @@ pub fn show(
 
 /// The words of the keys, which the tenant is to hear.
 pub fn shown(ceremony: &Ceremony, report: Report, said: Hash) -> Report {
-    to_read_aloud(report, said).value("folder", ceremony.outbox("keys").display().to_string())
+    to_read_aloud(report, said)
+        .part("WHERE IT IS")
+        .value("folder", ceremony.outbox("keys").display().to_string())
 }
 
 /// The keys are there, and nobody has been shown them.
@@ -122,13 +123,10 @@ fn one(
     attempt: u32,
 ) -> Result<CertifiedKey> {
     let label = plan.hoster_label(key.label.as_str());
-    let spec = BornSpec {
-        id: plan.target_id(key.label.as_str(), attempt),
-        label: &label,
-        kind: key.key_type,
-        usage: key.usage,
-    };
-    let born = hsm.born_make(inventory, &spec, |target| {
+    let id = plan.target_id(key.label.as_str(), attempt);
+    let (kind, usage) = (key.key_type, key.usage);
+    let spec = TargetSpec { label: &label, kind, usage, trusted_only: false };
+    let born = hsm.born_make(inventory, (id, &spec), |target| {
         let sign = |message: &[u8]| hsm.sign(target, message);
         let made = self_signed::make(&key.subject, key.label.as_str(), &target.spki, sign)?;
         Ok(made.der().to_vec())

@@ -7,21 +7,18 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use jiff::{SignedDuration, Timestamp};
 
+use crate::brought;
 use crate::step::done_before;
 use crate::{Ceremony, Means, Report, Run, approval};
 use record::gate::{self, Unpassed};
-use record::log::now;
+use record::log::clock;
 use record::service::{EvidenceContext, MAX_EVIDENCE, NodeEvidence, evidence_file};
 use record::spki::TargetCertificate;
 use record::{
-    Error, Event, Hash, Id, Phase, Program, Result, Rule, Stage, Step, brought, escape, folder,
-    list, list_or, with_commands,
+    Error, Event, Hash, Id, Phase, Program, Result, Rule, Stage, Step, escape, folder, list,
+    list_or, with_commands,
 };
-
-/// How far a node's clock may be ahead of this machine's.
-const AHEAD: SignedDuration = SignedDuration::from_mins(10);
 
 /// Verify and keep the evidence of nodes
 #[derive(Args)]
@@ -130,21 +127,7 @@ fn in_time(ceremony: &Ceremony, evidence: &NodeEvidence) -> Result<()> {
         "the nodes in the plan's order: what fails on one is mended before the next is touched",
         "add the evidence of the node before, then copy the new order of the register/ folder to this one",
     )?;
-    clock(evidence)
-}
-
-/// A node whose clock is ahead would be believed to have waited.
-fn clock(evidence: &NodeEvidence) -> Result<()> {
-    let said = &evidence.statement;
-    let here = now()?;
-    let (there, limit) = (said.time.parse::<Timestamp>(), here.parse::<Timestamp>());
-    let limit = limit.ok().and_then(|now| now.checked_add(AHEAD).ok());
-    Rule::EvidenceClock.ensure(
-        there.ok().zip(limit).is_some_and(|(there, limit)| there <= limit),
-        escape(&format!("{} says that it is {}", said.place(), said.time)),
-        format!("not later than this machine's {here} and 10 minutes"),
-        "set the clock that is wrong; a node with a wrong clock also fails its guarded hosts. Then let the node prove itself again",
-    )
+    evidence.not_ahead(clock()?)
 }
 
 /// Every node has given evidence of a stage.

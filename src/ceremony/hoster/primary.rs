@@ -8,18 +8,22 @@ use std::path::Path;
 use clap::Args;
 
 use crate::hoster::nodes::require_all;
-use crate::services::{self, TargetStep};
+use crate::services;
 use crate::{Ceremony, Means, Report, Run, approval};
 use record::document::registration::{ListedEvidence, Registration};
 use record::flow::replay::past_trial;
 use record::gate::{self, subject_hash};
 use record::layout::{SUMS, sums};
+use record::log::clock;
 use record::proof::key_set::certificate_file;
+use record::service::local::RegisteredSet;
 use record::service::{
     BRIEF_FILE, Brief, EvidenceContext, NodeEvidence, Order, evidence_file, same_former, soaked,
 };
 use record::terms::shown;
-use record::{Event, Hash, Listed, Phase, PrimaryKey, Result, Rule, Stage, Step, Trial, json_file};
+use record::{
+    Event, Hash, Listed, Phase, PrimaryKey, Result, Rule, Stage, Step, Trial, json_file, list,
+};
 
 /// Make the folder that is copied to every node; nothing is primary yet
 #[derive(Args)]
@@ -38,7 +42,7 @@ impl Run for Register {
         let mut files = vec![(BRIEF_FILE.to_owned(), bytes)];
         let certificates = set.keys.into_iter();
         files.extend(certificates.map(|key| (certificate_file(&key.label), key.certificate)));
-        let given = target.files().iter();
+        let given = target.files.iter();
         files.extend(given.map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec())));
         files.sort();
         let sums = sums(&files);
@@ -46,9 +50,15 @@ impl Run for Register {
         files.push((SUMS.to_owned(), sums.into_bytes()));
         ceremony.begin(Step::Register)?;
         ceremony.build_register(&files)?;
-        target.register(&means.registry(ceremony), &brief)?;
+        if let Some(registry) = target.registry(&means.registry(ceremony))? {
+            registry.register(RegisteredSet::of(&brief))?;
+        }
         ceremony.ordered(Event::register(&ceremony.plan, hash))?;
-        let step = |step: &TargetStep| format!("  {}\n    {}", step.name, step.line());
+        let by_program = target.steps.chunk_by(|one, next| one.program == next.program);
+        let steps = by_program.filter_map(|steps| {
+            let names = steps.iter().map(|step| step.name);
+            Some(format!("  {}\n    {}", list(names), steps.first()?.line()))
+        });
         Ok(Report::new(
             "The nodes can be made ready, one after the other; nothing is primary yet.",
         )
@@ -58,7 +68,8 @@ impl Run for Register {
         .line(
             "Write the last value down: each node's script is given it, and runs with no other folder.",
         )
-        .lines(target.steps().iter().map(step))
+        .part("THE STEPS, EACH WITH ITS SCRIPT")
+        .lines(steps)
         .line("INSTRUCTIONS.txt in the folder says what to type."))
     }
 }
@@ -90,12 +101,15 @@ impl Run for Rollback {
         approval::require(ceremony, &subject)?;
         ceremony.begin(Step::Rollback)?;
         let service = services::of(&ceremony.plan.target)?;
-        service.roll_back(&means.registry(ceremony), &subject.to)?;
+        if let Some(registry) = service.registry(&means.registry(ceremony))? {
+            registry.restore(&subject.to)?;
+        }
         let order = given(ceremony.state.nodes.rollback(subject_hash(&subject)?))?;
         let hash = order.hash()?;
         ceremony.ordered(Event::Rollback { order: hash })?;
-        let report = Report::new("The order is given: the former keys become primary again.")
-            .value("primary", shown(&subject.to));
+        let report =
+            Report::new("The order is given by which the former keys become primary again.")
+                .value("primary", shown(&subject.to));
         Ok(ordered(ceremony, report, &order, hash)?.line(match ceremony.state.phase {
             Phase::RolledBack => "Once every node has proven that, `primary` may follow again.",
             _ => "The registration that the tenant has, or had, is true no more: tell the tenant.",
@@ -134,7 +148,8 @@ fn unchanged(
     former: &[PrimaryKey],
     ours: &[PrimaryKey],
 ) -> Result<()> {
-    let Some(now) = services::of(&ceremony.plan.target)?.primaries(service)? else { return Ok(()) };
+    let registry = services::of(&ceremony.plan.target)?.registry(service)?;
+    let Some(now) = registry.map(|registry| registry.primaries()) else { return Ok(()) };
     let begun = ceremony.state.pending == Some(Step::Primary) && now == ours;
     Rule::EvidencePrimary.ensure(
         now == former || begun,
@@ -153,13 +168,17 @@ fn activate(ceremony: &mut Ceremony, service: &Path) -> Result<Report> {
     }
     let now = subject(ceremony, service)?;
     approval::require(ceremony, &now)?;
+    let clock = clock()?;
+    ceremony.evidence(Stage::Ready)?.iter().try_for_each(|(one, _)| one.not_ahead(clock))?;
     let brief = ceremony.brief()?;
     ceremony.begin(Step::Primary)?;
-    services::of(&ceremony.plan.target)?.activate(service, &brief)?;
+    if let Some(registry) = services::of(&ceremony.plan.target)?.registry(service)? {
+        registry.make_primary(brief.plan_hash)?;
+    }
     let order = given(ceremony.state.nodes.activation(&now.former, subject_hash(&now)?))?;
     let hash = order.hash()?;
     ceremony.ordered(Event::Primary { order: hash, former: now.former.clone() })?;
-    let report = Report::new("The order is given: the tenant's keys become primary.")
+    let report = Report::new("The order is given by which the tenant's keys become primary.")
         .line("They serve everyone who uses this service, not this tenant alone.")
         .value("former", shown(&now.former));
     ordered(ceremony, report, &order, hash)
@@ -182,7 +201,7 @@ fn ordered(ceremony: &Ceremony, report: Report, order: &Order, hash: Hash) -> Re
         report.value("order", path.display().to_string()).value("order hash", hash.to_string());
     Ok(report.line(match services::of(&ceremony.plan.target)?.script(order.order) {
         Some(script) => format!(
-            "Copy it to every node's folder; then run {script}, once, on one of them; then let every node prove itself."
+            "Nothing has changed yet. Copy it to every node's folder, and run {script}, once, on one of them: that carries it out. Then let every node prove itself."
         ),
         None => "It is carried out. Let every node prove itself.".into(),
     }))
@@ -230,7 +249,8 @@ fn conclude(ceremony: &mut Ceremony) -> Result<Report> {
 fn back(ceremony: &Ceremony) -> Result<gate::Rollback> {
     let back = gate::Rollback::of(&ceremony.state.nodes)?;
     Rule::NodePrimary.ensure(
-        services::of(&ceremony.plan.target)?.goes_back_to(&back.to),
+        // A service with scripts needs primaries, and may have had none.
+        services::of(&ceremony.plan.target)?.scripts.is_none() || !back.to.is_empty(),
         "no former primaries: the service began with the tenant's keys",
         "a former key of each role",
         "there is nothing to go back to: mend what is wrong, or let the service have other primaries by a ceremony of their own",

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::hoster::held::Question;
+use crate::services::local::RegistryFile;
 use crate::side::preflight::guard_unplanned;
 use crate::side::token::{TokenArgs, require_tries_left};
 use hsm::{Hsm, TargetKey};
 use record::flow::Nodes;
 use record::log::now;
 use record::proof::key_set::certificate_file;
-use record::service::local::Registry;
 use record::service::{
     BRIEF_FILE, Brief, BriefKey, MAX_BRIEF, MAX_ORDER, NodeEvidence, NodeKey, Order, Statement,
     evidence_file,
@@ -52,7 +52,7 @@ pub fn prove(choice: &NodeProve, registry: &Path, args: &TokenArgs) -> Result<Re
         return Err(folder::exists(&file));
     }
     let findings = guard_unplanned(brief.mode)?;
-    let registry = Registry::open(registry)?;
+    let registry = RegistryFile::open(registry)?;
     let asker = Asker::new(brief.mode);
     let place = format!("{}/{}", choice.node, stage.name());
     let bytes = args.find_to_login(brief.mode, |_, token| {

@@ -112,15 +112,26 @@ pub fn gather(
     for ShareInput { file, identity } in presented {
         let identity = match identity {
             Some(identity) => identity.clone(),
-            None => asker.line(&format!("Identity file that opens {}: ", file.display()))?.into(),
+            None => loop {
+                let question = format!("Identity file that opens {}: ", file.display());
+                if let Some(identity) = asker.path(&question, gathering.ceremony)? {
+                    break identity;
+                }
+            },
         };
         let bytes = folder::read_file(file, MAX_SHARE_FILE)?;
-        let identity = Zeroizing::new(folder::read_file(&identity, MAX_SHARE_FILE)?);
+        let identity = Zeroizing::new(only_file(&identity)?);
         let opened = gathering.open(&bytes, &file.display().to_string(), &identity)?;
         gathering.take(opened)?;
         gathering.record()?;
     }
     gathering.quorum.recombine()
+}
+
+/// An identity file, or the only file of the folder that it lies in.
+fn only_file(path: &Path) -> Result<Vec<u8>> {
+    let file = answer::file_at(path, |_| true).unwrap_or_else(|| path.to_owned());
+    folder::read_file(&file, MAX_SHARE_FILE)
 }
 
 /// A share that was presented.
@@ -193,7 +204,7 @@ impl Gathering<'_> {
         let mut restored = Vec::new();
         let (bytes, name) = match file {
             None => {
-                let typed = lines::ask(self.asker)?;
+                let typed = lines::ask(self.asker, self.ceremony)?;
                 restored.extend(of_lines("share", &typed.restored));
                 if typed.bytes.len() == RECORD {
                     let share = Share::from_record(&typed.bytes)?;
@@ -210,11 +221,11 @@ impl Gathering<'_> {
         let question = Texts::spoken().get("ask.identity", &[]);
         let identity = match self.asker.path(&question, self.ceremony)? {
             None => {
-                let typed = lines::ask(self.asker)?;
+                let typed = lines::ask(self.asker, self.ceremony)?;
                 restored.extend(of_lines("identity", &typed.restored));
                 custodian::with_armour(&typed.bytes)?
             }
-            Some(file) => folder::read_file(&file, MAX_SHARE_FILE)?,
+            Some(file) => only_file(&file)?,
         };
         let opening = self.open(&bytes, &name, &Zeroizing::new(identity))?;
         Ok(ShareOpening { restored, ..opening })

@@ -2,11 +2,9 @@
 //! cmdlet reference, its guarded-fabric guide, and MS-KPS.
 
 use crate::services::{Service, TargetStep};
-use record::PrimaryKey;
-use record::service::OrderKind;
 
 /// A cluster of HGS nodes.
-pub struct Hgs;
+pub const HGS: Service = Service { steps: STEPS, scripts: Some([SET, UNDO]), files: FILES };
 
 const INSTALL: &str = "Install-KeyferryNode.ps1";
 const TEST: &str = "Test-KeyferryNode.ps1";
@@ -44,21 +42,3 @@ const FILES: &[(&str, &str)] = files! {
     "Set-KeyferryPrimary.ps1"
     "Undo-KeyferryPrimary.ps1"
 };
-
-impl Service for Hgs {
-    fn steps(&self) -> &'static [TargetStep] {
-        STEPS
-    }
-
-    fn script(&self, order: OrderKind) -> Option<&'static str> {
-        Some(if order == OrderKind::Rollback { UNDO } else { SET })
-    }
-
-    fn files(&self) -> &'static [(&'static str, &'static str)] {
-        FILES
-    }
-
-    fn goes_back_to(&self, former: &[PrimaryKey]) -> bool {
-        !former.is_empty()
-    }
-}

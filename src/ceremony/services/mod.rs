@@ -7,8 +7,10 @@ pub mod local;
 use std::path::Path;
 
 use record::command::{CommandLine, tool};
-use record::service::{Brief, OrderKind};
-use record::{Error, PrimaryKey, Program, Result, Rule, ServicePlan};
+use record::service::OrderKind;
+use record::{Error, Program, Result, Rule, ServicePlan};
+
+use local::RegistryFile;
 
 /// One step of the way to a primary key.
 #[derive(Debug, Clone, Copy)]
@@ -32,53 +34,30 @@ impl TargetStep {
 }
 
 /// A kind of service. Another one (AD FS, say) is another file like `hgs.rs`, and a line in [`of`].
-pub trait Service: Sync {
+pub struct Service {
     /// Everything that is done, in its order.
-    fn steps(&self) -> &'static [TargetStep];
-
-    /// The script that carries an order out, where Keyferry does not itself.
-    fn script(&self, _order: OrderKind) -> Option<&'static str> {
-        None
-    }
-
+    pub steps: &'static [TargetStep],
+    /// The scripts that carry out the order to make the keys primary, and that to go back; none
+    /// where Keyferry does so itself, in the service's registry.
+    pub scripts: Option<[&'static str; 2]>,
     /// The files that every node is given, beside brief and certificates: byte for byte the same in
     /// every ceremony.
-    fn files(&self) -> &'static [(&'static str, &'static str)];
+    pub files: &'static [(&'static str, &'static str)],
+}
 
-    /// Makes the keys known to the service, where Keyferry does that itself. `at` is where the
-    /// service keeps its state.
-    ///
-    /// # Errors
-    /// What the service's state can end with.
-    fn register(&self, _at: &Path, _brief: &Brief) -> Result<()> {
-        Ok(())
+impl Service {
+    /// The script that carries an order out, where Keyferry does not itself.
+    pub fn script(&self, order: OrderKind) -> Option<&'static str> {
+        self.scripts.map(|[set, undo]| if order == OrderKind::Rollback { undo } else { set })
     }
 
-    /// What is primary now, where Keyferry can look itself.
+    /// Where Keyferry itself makes keys known and primary. `at` is where the service keeps its
+    /// state.
     ///
     /// # Errors
-    /// As [`Service::register`].
-    fn primaries(&self, _at: &Path) -> Result<Option<Vec<PrimaryKey>>> {
-        Ok(None)
-    }
-
-    /// Makes the keys primary, where Keyferry does that itself. Done twice, it changes nothing.
-    ///
-    /// # Errors
-    /// As [`Service::register`].
-    fn activate(&self, _at: &Path, _brief: &Brief) -> Result<()> {
-        Ok(())
-    }
-
-    /// Whether these can be what is primary again: a service may need primaries, and have had none.
-    fn goes_back_to(&self, former: &[PrimaryKey]) -> bool;
-
-    /// Makes the former keys primary again, where Keyferry does that itself.
-    ///
-    /// # Errors
-    /// As [`Service::register`].
-    fn roll_back(&self, _at: &Path, _former: &[PrimaryKey]) -> Result<()> {
-        Ok(())
+    /// As [`RegistryFile::open`].
+    pub fn registry(&self, at: &Path) -> Result<Option<RegistryFile>> {
+        self.scripts.is_none().then(|| RegistryFile::open(at)).transpose()
     }
 }
 
@@ -86,10 +65,10 @@ pub trait Service: Sync {
 ///
 /// # Errors
 /// `PLAN-TARGET` for a cloud service, which imports the keys itself.
-pub fn of(target: &ServicePlan) -> Result<&'static dyn Service> {
+pub fn of(target: &ServicePlan) -> Result<Service> {
     match target {
-        ServicePlan::Local { .. } => Ok(&local::Local),
-        ServicePlan::Hgs { .. } => Ok(&hgs::Hgs),
+        ServicePlan::Local { .. } => Ok(local::LOCAL),
+        ServicePlan::Hgs { .. } => Ok(hgs::HGS),
         ServicePlan::Cloud(_) => Err(no_part_error()),
     }
 }

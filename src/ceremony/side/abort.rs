@@ -8,7 +8,7 @@ use crate::hoster::closing;
 use crate::side::{room, trial};
 use crate::tenant::trust;
 use crate::{Ceremony, Means, Report, Run, approval};
-use record::{Event, Result, Side, Step, TransferRoute, Trial, gate, list_or};
+use record::{Event, Result, Side, Step, TransferRoute, Trial, gate};
 
 /// `abort`, as it is typed.
 #[derive(Args)]
@@ -52,17 +52,16 @@ fn abort(
     subject: gate::Abort,
     left: Option<Vec<String>>,
 ) -> Result<Report> {
-    let looked = left.is_some();
     let left = left.unwrap_or_else(|| vec!["not looked for: the HSM was not asked".into()]);
     let head = ceremony.record(Event::Abort { reason: subject.reason, left: left.clone() })?;
-    let in_hsm = match (looked, left.is_empty()) {
-        _ if no_hsm(ceremony) => "nothing: the keys were never in the tenant's HSM".to_owned(),
-        (true, true) => "the HSM was searched: nothing of this ceremony is left in it".to_owned(),
-        _ => left.join(", "),
+    let in_hsm = match no_hsm(ceremony) {
+        true => vec!["nothing: the keys were never in the tenant's HSM".to_owned()],
+        false => left,
     };
     let report = Report::new("The ceremony is aborted; nothing of it can be resumed. The other side does not know: tell it to `abort` too.")
         .value("abort", head.hash.to_string())
-        .value("left in HSM", in_hsm)
+        .each("left in HSM", "the HSM was searched: nothing of this ceremony is left in it", &in_hsm)
+        .part("WHAT IS LEFT TO DO")
         .line("Still to be destroyed where it exists, and noted:")
         .lines(to_destroy(ceremony).iter().map(|what| format!("  - {what}")));
     let remains = trial::remains(&ceremony.plan, ceremony.state.side).into_iter();
@@ -140,14 +139,14 @@ fn restart(
 ) -> Result<Report> {
     let begun = ceremony.begin(Step::Restart)?;
     let (destroyed, left) = clear(ceremony)?;
-    let attempt = begun.attempt() + 1;
+    let attempt = begun.attempt + 1;
     ceremony.finish(begun, Event::Restart { attempt, reason: subject.reason })?;
     let report = Report::new(format!(
         "Attempt {attempt} begins. Documents and shares of attempt {} serve for nothing more; they stay in the record.",
         attempt - 1
     ))
     .value("attempt", attempt)
-    .value("destroyed", list_or("nothing", destroyed))
+    .each("destroyed", "nothing", &destroyed)
     .line(match (ceremony.state.side, ceremony.state.way) {
         (Side::Tenant, TransferRoute::Born | TransferRoute::Brought) => "Take the hoster's new keys with `keys check`.",
         (Side::Hoster, TransferRoute::Born) => "Tell the tenant that new keys come. If it has made a challenge for the old ones, it must `restart` too before it can take them.",

@@ -16,8 +16,8 @@ use record::layout::{
 };
 use record::signature::{self, Namespace};
 use record::{
-    Error, Event, Hash, Id, Kind, Originals, Phase, Released, Result, Rule, Side, Step,
-    TransferRoute, fingerprint, folder, json_file, list_or, with_commands,
+    Error, Event, Id, Kind, Originals, Phase, Released, Result, Rule, Side, Step, TransferRoute,
+    fingerprint, folder, json_file, with_commands,
 };
 
 /// End the log and write archive/
@@ -83,12 +83,14 @@ fn close(ceremony: &mut Ceremony, closing: Option<&Path>) -> Result<Report> {
     Ok(Report::new("The ceremony is closed on this side.")
         .value("entries", head.seq)
         .value("head", head.hash.to_string())
+        .part("WORDS FOR THE PAPER RECORD")
         .line("Its words, for the paper record:")
         .line(fingerprint::rows(&head.hash.0))
         .data("words", fingerprint::words(&head.hash.0).join(" "))
+        .part("WHERE IT IS, AND WHO HAS SIGNED")
         .value("archive", archive.display().to_string())
-        .value("head signed", list_or("nobody", &signed))
-        .value("not signed", list_or("nobody", &missing)))
+        .people("head signed", &ceremony.plan, &signed)
+        .people("not signed", &ceremony.plan, &missing))
 }
 
 /// Who of this side's officers and the witnesses has signed the head, and who has not.
@@ -128,7 +130,6 @@ pub fn closing(ceremony: &Ceremony, folder: &Path) -> Result<Released<Closing>> 
     let answers = closing.document.header.answers;
     if answers != log.state.aborted.map(|head| head.hash) {
         ceremony.answers(&closing)?;
-        same_kek(&closing, ceremony.state.offered, "the KEK of this ceremony")?;
     } else {
         Rule::DocumentAnswers.ensure(
             ceremony.state.aborted.is_some(),
@@ -137,21 +138,14 @@ pub fn closing(ceremony: &Ceremony, folder: &Path) -> Result<Released<Closing>> 
             "the hoster has ended the ceremony: `abort` it on this side too, then close with this closing",
         )?;
     }
+    let accepted = log.state.aborted.is_none();
     let kek = log.state.kek.as_ref().map(|kek| kek.fingerprint);
-    same_kek(&closing, kek, "the KEK in the hoster's log")?;
+    for kek in accepted.then_some(ceremony.state.offered).into_iter().chain([kek]) {
+        closing.body().follows(kek, accepted).map_err(|(found, expected)| {
+            Rule::DocumentContent.refuse(found, expected, "ask the hoster what was destroyed")
+        })?;
+    }
     Ok(closing)
-}
-
-/// The closing is of this KEK; of none, where the keys were born at the hoster.
-fn same_kek(closing: &Released<Closing>, kek: Option<Hash>, whose: &str) -> Result<()> {
-    let said = |kek: Option<Hash>| kek.map_or("no KEK".to_owned(), |kek| format!("the KEK {kek}"));
-    let found = closing.body().kek_fingerprint;
-    Rule::DocumentContent.ensure(
-        found == kek,
-        format!("a closing of {}", said(found)),
-        format!("{whose}: {}", said(kek)),
-        "ask the hoster what was destroyed",
-    )
 }
 
 fn write_archive(ceremony: &Ceremony, archive: &Path) -> Result<()> {

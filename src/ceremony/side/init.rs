@@ -17,7 +17,8 @@ use record::{
 
 /// A plan that enough officers of both sides have signed.
 pub struct AgreedPlan {
-    plan: Plan,
+    /// The plan.
+    pub plan: Plan,
     files: Vec<SignatureFile>,
     signed: Vec<Signed>,
     /// The aborted ceremony and the trial whose records were shown.
@@ -67,11 +68,6 @@ impl AgreedPlan {
     pub fn tried(mut self, side: Side, folder: Option<&Path>) -> Result<Self> {
         self.shown.trial = trial::shown(&self.plan, side, folder)?;
         Ok(self)
-    }
-
-    /// The plan.
-    pub fn plan(&self) -> &Plan {
-        &self.plan
     }
 }
 

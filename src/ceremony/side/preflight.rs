@@ -20,16 +20,8 @@ use record::{
 /// The greatest size of what is read of /proc and /sys, in bytes.
 const MAX_TEXT: u64 = 4 << 20;
 
-/// What `preflight` came to.
-pub struct Preflight {
-    /// Every rule with what was found.
-    pub report: Report,
-    /// How the command ends.
-    pub end: Result<()>,
-}
-
-/// Hardens the process, looks at everything, and records it. In production it ends as every other
-/// command then would.
+/// Hardens the process, looks at everything, and records it: every rule with what was found, and
+/// how the command ends, in production as every other then would.
 ///
 /// # Errors
 /// Where the log can't be written.
@@ -37,7 +29,7 @@ pub fn preflight(
     ceremony: &mut Ceremony,
     args: &TokenArgs,
     medium: Option<&Path>,
-) -> Result<Preflight> {
+) -> Result<(Report, Result<()>)> {
     if args.token.is_some() {
         args.named()?;
     }
@@ -58,8 +50,7 @@ pub fn preflight(
     if ceremony.state.phase != Phase::Closed {
         ceremony.record(Event::Preflight { findings })?;
     }
-    let end = preflight::require(&checks, &ceremony.plan).and(asked);
-    Ok(Preflight { report, end })
+    Ok((report, preflight::require(&checks, &ceremony.plan).and(asked)))
 }
 
 /// In production, before a command does anything: the process is hardened, the machine looked at,
@@ -334,7 +325,13 @@ fn report(checks: &[Check], findings: &[Finding], mode: Mode) -> Report {
             format!("Production would be refused here: {}.", broken.join(", "))
         }
     });
+    report = report.part("THE MACHINE");
     for (check, finding) in checks.iter().zip(findings) {
+        report = match finding.rule {
+            Rule::PreflightSoftware => report.part("PROGRAMS, CLOCK, MEDIA"),
+            Rule::PlanHsm => report.part("THE TOKEN"),
+            _ => report,
+        };
         report = report.line(format!(
             "{:<22} {}: {}",
             finding.rule.name(),

@@ -19,12 +19,13 @@ use zeroize::Zeroizing;
 
 use crate::side::preflight::guard_unplanned;
 use crate::side::token::{MAX_PIN, TokenArgs, require_tries_left};
+use ::probe::{Direction, LeftFacts, Probe, TrialOutcome, UnfinishedTrial};
 use hsm::{Pin, PinState, THROWAWAY_LABEL, Token, Trial};
 use record::encoding;
-use record::probe::{Direction, LeftFacts, Probe, TrialOutcome, UnfinishedTrial};
 use record::{Error, Fixed, Mode, Result, Rule, Side, escape, folder, json_file, list};
-use terminal::Asker;
+use terminal::answer::Question;
 use terminal::report::Report;
+use terminal::{Asker, Decision, Paper};
 
 /// What is probed, and how.
 pub struct ProbeOrder<'a> {
@@ -52,7 +53,7 @@ enum TrialMessage {
     /// What was seen so far.
     Seen(Box<Probe>),
     /// It ends with an error.
-    Failed { code: u8, rule: Option<Rule>, what: String, expected: String, remedy: String },
+    Failed(Error),
 }
 
 /// What the child is told once it has shown its token; the PIN's bytes follow, where it has one.
@@ -153,9 +154,10 @@ fn agree(order: &ProbeOrder, (trials, label): (&[Trial], &str), asker: &Asker) -
     if order.mode == Mode::Rehearsal {
         return Ok(());
     }
-    match asker.line("Type yes to have them made: ")?.trim() {
-        "yes" => Ok(()),
-        _ => Err(Error::Ended { what: "nothing was made on the token".to_owned() }),
+    let how = "Only yes has them made; no (or q) ends here.";
+    match asker.decide(Question::Decide, "Type yes to have them made: ", how, &mut Paper)? {
+        Decision::Yes => Ok(()),
+        Decision::No => Err(Error::Ended { what: "nothing was made on the token".to_owned() }),
     }
 }
 
@@ -226,13 +228,7 @@ impl TrialChild {
     fn said(&mut self, limit: Duration) -> Result<Option<TrialMessage>> {
         let Ok(line) = self.lines.recv_timeout(limit) else { return Ok(None) };
         match serde_json::from_str(&line).map_err(Error::defect)? {
-            TrialMessage::Failed { code, rule, what, expected, remedy } => {
-                Err(match (rule, code) {
-                    (Some(rule), _) => rule.refuse(what, expected, remedy),
-                    (None, 5) => Error::hsm(what, remedy),
-                    (None, _) => Error::failed(what, remedy),
-                })
-            }
+            TrialMessage::Failed(error) => Err(error),
             said => Ok(Some(said)),
         }
     }
@@ -265,21 +261,7 @@ fn silent_error(when: &str) -> Error {
 
 /// The child: shows the token, logs in, and makes one trial after the other.
 pub fn child(order: &ProbeOrder) -> Result<()> {
-    let ended = try_all(order);
-    if let Err(error) = &ended {
-        let (rule, what, expected, remedy) = match error {
-            Error::Refused(refusal) => {
-                let refusal = (**refusal).clone();
-                (Some(refusal.rule), refusal.found, refusal.expected, refusal.remedy)
-            }
-            Error::Failed { what, remedy } | Error::Hsm { what, remedy } => {
-                (None, what.clone(), String::new(), remedy.clone())
-            }
-            other => (None, other.to_string(), String::new(), String::new()),
-        };
-        say(&TrialMessage::Failed { code: error.exit_code(), rule, what, expected, remedy })?;
-    }
-    Ok(())
+    try_all(order).or_else(|error| say(&TrialMessage::Failed(error)))
 }
 
 fn try_all(order: &ProbeOrder) -> Result<()> {
@@ -386,6 +368,7 @@ fn report(probe: &Probe, to: &Path) -> Report {
         let what = format!("{objects} objects with the label \"{label}\"");
         report = report.line(format!("ERASED, left by what was killed before: {what}"));
     }
+    report = report.part("HOW KEYS CROSS");
     for facts in &probe.transfers {
         let said = match &facts.outcome {
             TrialOutcome::Works { kwp } => format!("works ({})", list(kwp)),
@@ -406,6 +389,7 @@ fn report(probe: &Probe, to: &Path) -> Report {
         };
         report = report.line(format!("{} of a {}: {what}", facts.attribute, facts.object));
     }
+    report = report.part("WHAT A CEREMONY MAKES ON IT");
     for facts in &probe.objects {
         let made = match (&facts.found, facts.left_out.is_empty()) {
             (None, true) => "made".to_owned(),
@@ -417,6 +401,7 @@ fn report(probe: &Probe, to: &Path) -> Report {
         };
         report = report.line(format!("{}: {made}", facts.object));
     }
+    report = report.part("WHAT TO LOOK AT");
     for trial in &probe.unfinished {
         let found = escape(trial.found.lines().next().unwrap_or_default());
         report = report.line(format!("NOT KNOWN, {}: {found}", trial.trial));
@@ -426,6 +411,7 @@ fn report(probe: &Probe, to: &Path) -> Report {
         report = report.line(format!("a waiver to propose, unless it is mended: {proposed}"));
     }
     report
+        .part("WHAT ELSE IS KNOWN, AND WHERE IT IS")
         .value("trusted KEK", probe.trusted_kek())
         .value("attestation", probe.attestation.clone())
         .value("file", to.display().to_string())

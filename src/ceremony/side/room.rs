@@ -42,7 +42,9 @@ pub fn note(ceremony: &mut Ceremony, remark: Remark) -> Result<Report> {
         .value("said", record::escape::escape(&said));
     Ok(match ceremony.state.room.require() {
         Ok(()) => report,
-        Err(error) => report.line(format!("It blocks the next step. {error}")),
+        Err(error) => report.line(format!(
+            "It blocks every step of this side but `deviation` and `abort`. {error}"
+        )),
     })
 }
 

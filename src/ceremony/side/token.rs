@@ -7,8 +7,8 @@ use clap::Args;
 use zeroize::Zeroizing;
 
 use crate::Ceremony;
+use ::probe::checks;
 use hsm::{Hsm, Module, Pin, PinState, Token};
-use record::probe::checks;
 use record::{Error, Mode, Result, Rule, Step, escape, folder, gate, quote};
 use terminal::Asker;
 
@@ -123,12 +123,15 @@ impl TokenArgs {
     /// # Errors
     /// What reading the file or asking can end with.
     pub fn pin(&self, what: &str, asker: &Asker, token: &Token) -> Result<Option<Pin>> {
-        match token.has_protected_path() {
-            true => Ok(None),
-            false => {
-                self.secret(what, asker, &token.identity().label).map(|pin| Some(Pin::new(pin)))
-            }
+        let label = &token.identity().label;
+        if token.has_protected_path() {
+            let label = quote(&escape(label));
+            asker.say(&format!(
+                "{what} of the token {label}: it is typed at the token's own keypad, now"
+            ));
+            return Ok(None);
         }
+        self.secret(what, asker, label).map(|pin| Some(Pin::new(pin)))
     }
 
     /// The PIN of a token without a keypad.
@@ -155,6 +158,9 @@ pub fn require_planned(ceremony: &Ceremony, token: &Token) -> Result<()> {
     checks::planned(&ceremony.plan, ceremony.state.side, token.identity())
 }
 
+/// What is found of a token whose PIN is tried only once officers have signed for it.
+pub const FEW_TRIES: &str = "the token says that few tries are left after a wrong PIN";
+
 /// The PIN can be tried without a thought of locking it.
 ///
 /// # Errors
@@ -163,7 +169,7 @@ pub fn require_tries_left(state: PinState) -> Result<()> {
     let (found, remedy) = match state {
         PinState::Normal => return Ok(()),
         PinState::CountLow => (
-            "the token says that few tries are left after a wrong PIN",
+            FEW_TRIES,
             "whoever holds the PIN makes sure of it; the next command that needs it asks two officers to sign for one more try. A login with the \
              vendor's own tool and the right PIN resets the counter too",
         ),
@@ -191,11 +197,9 @@ pub fn require_tries(ceremony: &mut Ceremony, token: &Token) -> Result<()> {
         other => return require_tries_left(other),
     }
     require_signed_try(ceremony, token).map_err(|error| match error {
-        Error::Waiting { what } => Rule::PinCountLow.refuse(
-            "the token says that few tries are left after a wrong PIN",
-            "signatures of two officers for one more try",
-            what,
-        ),
+        Error::Waiting { what } => {
+            Rule::PinCountLow.refuse(FEW_TRIES, "signatures of two officers for one more try", what)
+        }
         other => other,
     })
 }

@@ -10,6 +10,7 @@ use crate::{Ceremony, Means, Report, Run};
 use record::document::acceptance::Acceptance;
 use record::document::receipt::Receipt;
 use record::document::registration::Registration;
+use record::log::clock;
 use record::terms::shown;
 use record::{Event, KeySet, Kind, PackageId, Result, Rule, ServicePlan, Step, escape, list_or};
 
@@ -62,6 +63,8 @@ impl Run for Accept {
         let remedy = "ask the hoster which keys were registered";
         of_set(&keys, registration.body().package_id, "a registration of the package id", remedy)?;
         let evidence = registration.verify(&ceremony.plan, &keys)?;
+        let clock = clock()?;
+        evidence.iter().try_for_each(|one| one.not_ahead(clock))?;
         // A wrong file changes nothing: not even the intent is written.
         let published = metadata::take(&wanted, &keys)?;
         let begun = ceremony.begin_taking(Step::Accept, &registration)?;

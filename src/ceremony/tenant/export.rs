@@ -10,11 +10,13 @@ use std::path::PathBuf;
 use clap::Args;
 use data_encoding::BASE64URL_NOPAD;
 
+use crate::brought;
 use crate::step::{Sessions, done_before};
 use crate::tenant::heard::challenges;
 use crate::tenant::keys::{certificate_of, certificates_of};
 use crate::tenant::trust::{self, TRUSTED_LEFT};
 use crate::{Ceremony, Files, Means, Report, Run, plugins};
+use ::probe::checks;
 use custody::custodian;
 use custody::seal::SealKey;
 use custody::share::{self, Secret, Share};
@@ -29,13 +31,12 @@ use record::flow::replay::untrusted;
 use record::layout::{SHARES, cloud_folder};
 use record::log::{CloudExported, CloudFile};
 use record::plan::{KeyPlan, Plan, ServicePlan as Destination};
-use record::probe::checks;
 use record::proof::key_set::certificate_file;
 use record::share::ShareListing;
 use record::spki::{self, TargetCertificate};
 use record::{
     Blob, CloudFormat, Error, Event, Fixed, Hash, Id, KeyType, Listed, Observed, PackageId, Result,
-    Role, Rule, Side, Step, TokenIdentity, brought, folder, gate, json_file, with_commands,
+    Role, Rule, Side, Step, TokenIdentity, folder, gate, json_file, with_commands,
 };
 
 /// Wrap and seal every key, and deal the shares
@@ -115,7 +116,7 @@ impl Export {
         let (document, body) = ceremony.build(&begun, body, files)?;
         ceremony.stage(&begun, "package", &signed(hsm, keys, &document)?)?;
         ceremony.stage(&begun, SHARES, &share_files)?;
-        let attempt = begun.attempt();
+        let attempt = begun.attempt;
         ceremony.finish(begun, Event::export(&plan, document, &body))?;
         Ok(Report::new("The keys are wrapped and sealed, and the shares are dealt; every quorum of them opens the seal.")
             .value("package", document.to_string())

@@ -8,8 +8,9 @@ use rsa::sha2::Sha256;
 use rsa::{Oaep, PublicKey};
 use sha1::Sha1;
 
-use crate::step::HeardWords;
+use crate::step::heard_words;
 use crate::{Ceremony, Means, Report, Run};
+use record::document::attestation::{Attested, Judgement};
 use record::document::challenge::{Challenge, ChallengedKey};
 use record::document::keys::TargetKeys;
 use record::document::offer::Offer;
@@ -19,7 +20,7 @@ use record::log::clock;
 use record::proof::key_set::{PlaceChallenge, certificate_file};
 use record::{
     AttestationLevel, Blob, Error, Event, Fixed, Hash, KeyPlan, OaepHash, PackageId, Phase, Plan,
-    Released, Result, Role, Rule, Step, list, proof, spki, with_commands,
+    Received, Released, Result, Role, Rule, Step, list, proof, spki, with_commands,
 };
 use terminal::words::WordsHint;
 
@@ -44,12 +45,9 @@ impl Run for OfferCheck {
         )?;
         ceremony.state.require(Step::OfferCheck)?;
         let offer = ceremony.take::<Offer>(&self.offer)?;
-        offer.attested(&ceremony.plan, clock()?)?;
         let words = format!("the KEK's first {WORDS_TYPED} words");
         let kek = offer.body().fingerprint;
-        heard(ceremony, means, self.words.as_deref(), &words, kek)?;
-        // What the vendor says of it now.
-        let judged = offer.attested(&ceremony.plan, clock()?)?;
+        let judged = heard(ceremony, means, (&*offer, self.words.as_deref()), &words, kek)?;
         let signatures = offer.signatures.everyone();
         let event = Event::offer_check(&offer, judged.level, signatures.clone());
         ceremony.took(&offer, event)?;
@@ -65,22 +63,23 @@ impl Run for OfferCheck {
     }
 }
 
-/// What somebody of the hoster reads aloud is typed, and is right.
-fn heard(
+/// What somebody of the hoster reads aloud is typed, and is right. Gives what the vendor says of it
+/// then.
+fn heard<B: Attested>(
     ceremony: &mut Ceremony,
     means: &Means,
-    file: Option<&Path>,
+    (taken, file): (&Received<B>, Option<&Path>),
     what: &str,
     read: Hash,
-) -> Result<()> {
+) -> Result<Judgement> {
+    taken.attested(&ceremony.plan, clock()?)?;
     let prompt = format!(
         "Somebody of the hoster reads {what} aloud, over a second channel. Type them here: "
     );
-    let words = fingerprint::words(read.as_bytes());
-    let hint = WordsHint::Right(&words[..WORDS_TYPED]);
-    let question = HeardWords { file, prompt: &prompt, hint };
-    let typed = question.typed(ceremony.plan.mode, means.asker, ceremony)?;
-    fingerprint::confirm(read, &typed)
+    let (from, hint) = ((ceremony.plan.mode, file), WordsHint::First(read));
+    let typed = heard_words(from, &prompt, hint, means.asker, ceremony)?;
+    fingerprint::confirm(read, &typed)?;
+    taken.attested(&ceremony.plan, clock()?)
 }
 
 /// Take keys that were born in the hoster's HSM by the words that are read aloud, and make the
@@ -107,12 +106,9 @@ impl Run for KeysCheck {
         state.require(Step::KeysCheck)?;
         let keys = ceremony.take::<TargetKeys>(&self.keys)?;
         keys.verify_certificates()?;
-        keys.attested(&ceremony.plan, clock()?)?;
         let words = format!("the first {WORDS_TYPED} words of the keys");
         let read = keys.body().fingerprint;
-        heard(ceremony, means, self.words.as_deref(), &words, read)?;
-        // What the vendor says of them now.
-        let judged = keys.attested(&ceremony.plan, clock()?)?;
+        let judged = heard(ceremony, means, (&*keys, self.words.as_deref()), &words, read)?;
         let (id, document) = challenge(ceremony, &keys, judged.level)?;
         Ok(Report::new(
             "The keys are taken: they are the hoster's, born in its HSM by its module's word.",

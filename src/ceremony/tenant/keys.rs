@@ -6,14 +6,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::brought::{self, Brought};
 use crate::{Ceremony, Means, Report, Run, certificate, step};
+use ::probe::checks;
 use hsm::{Hsm, Inventory, THROWAWAY, TargetKey, TargetSpec, self_signed};
-use record::brought::{self, Brought};
 use record::encoding::cka_id;
 use record::flow::replay::untrusted;
 use record::layout::KEYS;
 use record::log::KeyRecord;
-use record::probe::checks;
 use record::proof::key_set::{self, certificate_file};
 use record::spki::{MAX_CERTIFICATE, TargetCertificate};
 use record::{

@@ -37,8 +37,6 @@ pub struct MetadataRequest {
     path: PathBuf,
     by: Id,
     from: String,
-    /// Whether an officer of the hoster fetched it.
-    claim: bool,
 }
 
 impl MetadataArgs {
@@ -84,7 +82,6 @@ impl MetadataArgs {
             path: path.clone(),
             by: by.clone(),
             from: from.clone(),
-            claim: plan.hoster.has_officer(by),
         });
         Ok(wanted.collect())
     }
@@ -101,7 +98,6 @@ pub struct MetadataFile {
     pub entry: Published,
     bytes: Vec<u8>,
     compared: Comparison,
-    claim: bool,
 }
 
 impl MetadataFile {
@@ -142,7 +138,6 @@ impl MetadataRequest {
             },
             bytes,
             compared,
-            claim: self.claim,
         })
     }
 }
@@ -151,8 +146,9 @@ impl MetadataRequest {
 pub fn report(report: Report, plan: &Plan, taken: &[MetadataFile], pair: Pair) -> Report {
     let [signing, encryption] = [pair.signing, pair.encryption].map(spki::thumbprint);
     let mut report = report.value("signing", signing).value("encryption", encryption);
+    report = report.part("WHAT THE NODES PUBLISH");
     for one in taken {
-        report = said(report, one);
+        report = said(report, one, plan.hoster.has_officer(&one.entry.fetched_by));
     }
     let has = |node: &Id| taken.iter().any(|one| one.entry.node == *node);
     let nodes = plan.target.nodes().iter();
@@ -172,11 +168,14 @@ const PROVES: &str = "This proves that each file names the ceremony's certificat
     fresh, nor that it came from its node, nor that the service can decrypt with the encryption key; the proofs that the registration \
     carries of every node prove the use of the keys.";
 
-fn said(report: Report, one: &MetadataFile) -> Report {
+/// What was compared of a file; a claim where an officer of the hoster has fetched it.
+fn said(report: Report, one: &MetadataFile, claim: bool) -> Report {
     let entry = &one.entry;
-    let claim = if one.claim { ": A CLAIM, for an officer of the hoster fetched it" } else { "" };
+    let claim = if claim { ": A CLAIM, for an officer of the hoster fetched it" } else { "" };
+    let more = !one.compared.others.is_empty() || !one.compared.remarks.is_empty();
+    let end = if more { ":" } else { "" };
     let mut report = report.line(format!(
-        "{} publishes the ceremony's certificates as the primary ones; fetched by {} from {}{claim}",
+        "{} publishes the ceremony's certificates as the primary ones; fetched by {} from {}{claim}{end}",
         entry.node,
         entry.fetched_by,
         escape(&entry.fetched_from)
@@ -209,6 +208,7 @@ fn next(report: Report, plan: &Plan, taken: &[MetadataFile]) -> Report {
         ),
     };
     report
+        .part("FOR NEW SHIELDED VMS")
         .line(when)
         .line(format!("  Import-HgsGuardian -Path .\\{file} -Name {name} -AllowUntrustedRoot"))
         .line(format!(

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::step::HeardWords;
+use crate::step::heard_words;
 use crate::{Ceremony, Means, Report, Run, write_once};
 use record::document::package::Package;
 use record::layout::SHARES;
@@ -36,9 +36,9 @@ impl Run for ShareConfirm {
         let id = custodian.id;
         let prompt =
             Texts::spoken().get("ask.share_words", &[("who", &ceremony.plan.name_of(&id))]);
+        let from = (ceremony.plan.mode, self.words.as_deref());
         let hint = WordsHint::Count(CODE_WORDS);
-        let question = HeardWords { file: self.words.as_deref(), prompt: &prompt, hint };
-        let typed = question.typed(ceremony.plan.mode, means.asker, ceremony)?;
+        let typed = heard_words(from, &prompt, hint, means.asker, ceremony)?;
         let package = ceremony.sent::<Package>()?;
         listing.confirm(&package.body().package_id, &typed)?;
         Rule::ShareCustodian.ensure(

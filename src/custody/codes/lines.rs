@@ -10,7 +10,7 @@ use record::encoding::hash;
 use record::{Error, Hash, Result, Rule};
 use terminal::answer::{Answer, Question};
 use terminal::texts::Texts;
-use terminal::{Asker, ended};
+use terminal::{Asker, Clerk, ended};
 
 /// The characters of a line, each at its value.
 const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
@@ -252,14 +252,14 @@ fn decoded(word: &mut LineWord) -> (Zeroizing<[u8; BYTES]>, Zeroizing<String>) {
 ///
 /// # Errors
 /// As [`Asker::hidden`]; where nobody can be asked again, `LINE-…` and `FRAME-…`.
-pub fn ask(asker: &Asker) -> Result<TypedFile> {
+pub fn ask(asker: &Asker, clerk: &mut dyn Clerk) -> Result<TypedFile> {
     let mut typed = TypedLines::default();
     let mut scanned = frames::ScannedFrames::default();
     loop {
         let answer = match asker.hidden(&question(&typed, &scanned)) {
             // What was typed is not lost by a slip of the finger.
             Err(Error::Ended { .. }) if asker.is_interactive() && typed.next() > 1 => {
-                stop_or_back(asker, &mut typed)?;
+                stop_or_back(asker, clerk, &mut typed)?;
                 continue;
             }
             answer => answer?,
@@ -295,7 +295,7 @@ fn take_said(asker: &Asker, typed: &mut TypedLines, answer: &str) -> Result<bool
 ///
 /// # Errors
 /// [`Error::Ended`] where somebody stops.
-fn stop_or_back(asker: &Asker, typed: &mut TypedLines) -> Result<()> {
+fn stop_or_back(asker: &Asker, clerk: &mut dyn Clerk, typed: &mut TypedLines) -> Result<()> {
     let texts = Texts::spoken();
     let (n, next) = ((typed.next() - 1).to_string(), typed.next().to_string());
     let question = texts.get("lines.stop", &[("n", &n), ("next", &next)]);
@@ -304,6 +304,7 @@ fn stop_or_back(asker: &Asker, typed: &mut TypedLines) -> Result<()> {
         match Answer::to(Question::GoOn, &answer) {
             Answer::Yes => return Ok(()),
             Answer::Stop => return Err(ended("q")),
+            Answer::Note => asker.remark(clerk)?,
             Answer::Other("b" | "B") => {
                 typed.take_back();
                 return Ok(());

@@ -77,7 +77,8 @@ impl LineWord {
         }
     }
 
-    /// The sums of all symbols, each times a power of its locator: zero in a code word.
+    /// The syndromes: the sums of all symbols, each times a power of its locator, zero in a code
+    /// word.
     fn syndromes(&self) -> [u8; CHECK] {
         let mut sums = [0; CHECK];
         for (symbol, locator) in self.0.iter().zip(LOCATORS) {

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use crate::codes::frames::{self, NamedFile};
 use crate::codes::qr::Code;
 use record::{Error, Result, folder};
+use terminal::answer::Question;
 use terminal::report::Report;
-use terminal::{Asker, face};
+use terminal::texts::Texts;
+use terminal::{Asker, Decision, Paper, ended, face};
 
 /// The greatest size of a file that is shown, in bytes; what frames can carry is less.
 const MAX_FILE: u64 = 1 << 20;
@@ -75,7 +77,11 @@ pub fn on_terminal(files: &[NamedFile], what: &str, light: bool, asker: &Asker) 
     codes.iter().try_for_each(|code| fits(code))?;
     for (n, code) in codes.iter().enumerate() {
         asker.say(&format!("{code}\n"));
-        asker.line(&format!("{}. Enter for the next: ", caption(what, n, texts.len())))?;
+        let question = format!("{}. Enter for the next: ", caption(what, n, texts.len()));
+        let how = Texts::spoken().get("ask.go_on", &[]);
+        if asker.decide(Question::GoOn, &question, &how, &mut Paper)? == Decision::No {
+            return Err(ended("q"));
+        }
     }
     Ok(Report::new("Every code was shown.").value("codes", texts.len()))
 }

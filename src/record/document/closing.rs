@@ -24,6 +24,26 @@ pub struct Closing {
     pub log: Listed,
 }
 
+impl Closing {
+    /// What the step that makes a closing determines of it: the KEK that it destroyed, if any, and
+    /// whether it looked at a token. After the tenant's acceptance, keys that were born at the
+    /// hoster leave nothing to look for.
+    ///
+    /// # Errors
+    /// What it says, and what it has to.
+    pub fn follows(&self, kek: Option<Hash>, accepted: bool) -> Fits {
+        let said = |said: (Option<Hash>, bool)| match said {
+            (Some(kek), true) => format!("a closing of the KEK {kek} and a token"),
+            (Some(kek), false) => format!("a closing of the KEK {kek} and no token"),
+            (None, true) => "a closing of no KEK and a token".to_owned(),
+            (None, false) => "a closing of no KEK and no token".to_owned(),
+        };
+        let found = (self.kek_fingerprint, self.token.is_some());
+        let expected = (kek, kek.is_some() || !accepted);
+        ensure(found == expected, said(found), said(expected))
+    }
+}
+
 impl Body for Closing {
     const KIND: Kind = Kind::Closing;
 

@@ -55,6 +55,9 @@ impl HeldKey {
                 format!("{} false", loose.attribute),
             );
         }
+        let flag = |holds| if holds { "true" } else { "false" };
+        let usage = [("CKA_SIGN", planned.usage.sign), ("CKA_DECRYPT", planned.usage.decrypt)];
+        require(&self.attributes, &usage.map(|(attribute, holds)| (attribute, flag(holds))))?;
         require(&self.attributes, HELD)
     }
 }

@@ -35,7 +35,6 @@ macro_rules! of_kind {
         }
     };
 }
-pub(crate) use of_kind;
 
 pub mod acceptance;
 pub mod attestation;
@@ -57,7 +56,7 @@ use crate::{
     FORMAT, Fits, Hash, Head, Id, Kind, Listed, Mode, Plan, Side, TransferRoute, ensure,
     strict_json,
 };
-pub use reading::{Received, Released, header_of, read, read_files, read_to_sign};
+pub use reading::{Received, Released, header_by_kind, header_of, read, read_files, read_to_sign};
 
 /// The greatest size of a document, in bytes.
 pub const MAX_DOCUMENT: u64 = 4 << 20;

@@ -2,6 +2,7 @@
 
 use crate::attestation::Purpose;
 use crate::document::attestation::{Attestation, Attested, AttestedKey, KEK};
+use crate::document::held_key::BORN;
 use crate::document::{Beside, Body, Header, attestation};
 use crate::{
     Blob, CkaId, Fits, Hash, Kind, Listed, Mechanism, OaepHash, Observed, Plan, ReadBack, Rule,
@@ -108,21 +109,20 @@ impl Body for Offer {
             let said = require(&self.attributes, &[(attribute, value)]);
             let name = rule.name();
             match (said, self.waived.contains(&rule)) {
-                (Ok(()), false) => {}
                 (Ok(()), true) => {
-                    return differs(
-                        format!("{name} is waived"),
-                        "only what the KEK's attributes miss",
-                    );
+                    let expected = "only what the KEK's attributes miss";
+                    return differs(format!("{name} is waived"), expected);
                 }
-                (Err(_), true) => {}
                 (Err((found, expected)), false) => {
                     return Err((format!("{found} ({name})"), expected));
                 }
+                (Ok(()), false) | (Err(_), true) => {}
             }
         }
         attestation::check(&self.attestations, std::iter::once(attestation::KEK))?;
-        require(&self.attributes, REQUIRED)
+        require(&self.attributes, REQUIRED)?;
+        require(&self.attributes, BORN)
+            .map_err(|(found, expected)| (format!("{found} ({})", Rule::KekLocal.name()), expected))
     }
 }
 

@@ -167,6 +167,14 @@ pub fn read_to_sign(
     })
 }
 
+/// The header of a document that has exactly the fields of this kind.
+///
+/// # Errors
+/// As its parser says.
+pub fn header_by_kind(kind: Kind, bytes: &[u8]) -> serde_json::Result<Header> {
+    of_kind!(kind, B => Ok(serde_json::from_slice::<Document<B>>(bytes)?.header))
+}
+
 /// Reads a document of any kind, as [`read`] does.
 ///
 /// # Errors

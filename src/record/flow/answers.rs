@@ -3,7 +3,7 @@
 use crate::flow::Made;
 use crate::log::KekRecord;
 use crate::{
-    Error, Hash, Head, Id, Kind, PackageId, Phase, Result, Rule, Side, Stage, State, Step,
+    Error, Event, Hash, Head, Id, Kind, PackageId, Phase, Result, Rule, Side, Stage, State, Step,
     TransferRoute,
 };
 
@@ -91,9 +91,20 @@ impl State {
         self.begun.contains_key(&step)
     }
 
-    /// Whether a step was begun more than once in this attempt: the first time it was cut off.
-    pub fn begun_again(&self, step: Option<Step>) -> bool {
-        step.and_then(|step| self.begun.get(&step)).is_some_and(|count| *count > 1)
+    /// Whether the step of this event made every key, or found every key, as far as this side's log
+    /// determines it: not where a run that was cut off may have made some. (What people saw of that run
+    /// may be lost with the machine, so who came then determines nothing.)
+    pub fn made_all(&self, event: &Event) -> Option<bool> {
+        if self.side == Side::Tenant {
+            return None;
+        }
+        let times = event.step().and_then(|step| self.begun.get(&step));
+        let opened = self.quorum.as_ref().is_some_and(|one| one.open);
+        match (times, event) {
+            (None | Some(1), _) => Some(true),
+            (_, Event::Import { .. }) if !opened => Some(false),
+            _ => None,
+        }
     }
 
     /// The custodians who were dealt a share and have not confirmed it.

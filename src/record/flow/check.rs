@@ -2,7 +2,9 @@
 //! newer attempts only.
 
 use crate::flow::room::MAX_WRONG;
+use crate::flow::state::Opened;
 use crate::gate::{Nodes, Primary, Rollback, Subject, Unconfirmed, Unpassed, subject_hash};
+use crate::log::ChangedShare;
 use crate::service::Order;
 use crate::{Entry, Event, Gate, Hash, Id, Kind, Phase, Side, Stage, State, Step};
 
@@ -28,8 +30,7 @@ impl State {
         let open = self.phase != Phase::Closed || self.after_close(event);
         allow(open, "an entry after close")?;
         if let Some(step) = event.step().filter(|step| step.has_intent()) {
-            let begun = self.pending == Some(step);
-            allow(begun, format!("a result of {step} without its intent"))?;
+            allow(self.is_begun(step), format!("a result of {step} without its intent"))?;
         }
         let kek = self.kek.as_ref();
         match event {
@@ -75,7 +76,9 @@ impl State {
                 let found = format!("attempt {attempt} after {}", self.attempt);
                 allow(*attempt == self.attempt + 1, found)
             }
-            Event::Quorum { custodians, spent, .. } => self.may_open(custodians, spent),
+            Event::Quorum { custodians, spent, deputies, changed } => {
+                self.may_open((custodians, spent), (deputies, changed))
+            }
             Event::KekTrust { kek: second, .. } => {
                 let same = !self.trusted || kek.map(|kek| kek.id) == Some(second.id);
                 allow(same, "a second KEK that is trusted, beside the first")
@@ -121,21 +124,35 @@ impl State {
         }
     }
 
+    /// Whether this step was begun, and nobody has signed for another act, or mended the log, since.
+    fn is_begun(&self, step: Step) -> bool {
+        self.pending == Some(step) && self.intent.is_some()
+    }
+
     /// Custodians open the seal one after the other: each entry names those before, and one more.
     /// (Programs before this one named all at once.)
-    fn may_open(&self, custodians: &[Id], spent: &[Id]) -> Allowed {
-        let begun = self.pending == Some(Step::Import);
-        allow(begun, "a quorum without the intent to import")?;
+    fn may_open(
+        &self,
+        (custodians, spent): (&[Id], &[Id]),
+        (deputies, changed): (&[Id], &[ChangedShare]),
+    ) -> Allowed {
+        allow(self.is_begun(Step::Import), "a quorum without the intent to import")?;
         let begun = self.quorum.as_ref().filter(|quorum| quorum.open);
-        let (before, spent_before) =
-            begun.map_or((&[][..], &[][..]), |quorum| (&quorum.custodians, &quorum.spent));
-        let come = custodians.strip_prefix(before).zip(spent.strip_prefix(spent_before));
+        let none = Opened::default();
+        let before = begun.unwrap_or(&none);
         // Whoever came before has spent an identity then, or not at all.
-        let grows = come.is_some_and(|(come, opened)| {
+        let fits = custodians.strip_prefix(&before.custodians[..]).is_some_and(|come| {
+            let new = |id: &Id| come.contains(id);
+            let grows = |now: &[Id], before: &[Id]| {
+                now.strip_prefix(before).is_some_and(|more| more.iter().all(new))
+            };
+            let changes = changed.strip_prefix(&before.changed[..]);
             (come.len() == 1 || (begun.is_none() && !come.is_empty()))
-                && opened.iter().all(|id| come.contains(id))
+                && grows(spent, &before.spent)
+                && grows(deputies, &before.deputies)
+                && changes.is_some_and(|more| more.iter().all(|one| new(&one.custodian)))
         });
-        allow(grows, "a quorum that does not name those before, and one more")
+        allow(fits, "a quorum that does not name those before, and one more")
     }
 
     /// Officers have signed for exactly this.

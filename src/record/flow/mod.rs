@@ -10,7 +10,7 @@ pub mod seen;
 mod state;
 pub mod subjects;
 
-use crate::terms::named;
+use crate::named;
 use crate::{Side, Step, TransferRoute};
 pub use nodes::Nodes;
 pub use state::{Abandoned, Approval, Made, Opened, State};

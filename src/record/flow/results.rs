@@ -4,16 +4,16 @@
 use crate::document::acceptance::{Acceptance, Published};
 use crate::document::challenge::Challenge;
 use crate::document::closing::Closing;
-use crate::document::keys::{BornKey, TargetKeys};
+use crate::document::keys::TargetKeys;
 use crate::document::offer::Offer;
-use crate::document::package::{Package, PackagedKey};
+use crate::document::package::Package;
 use crate::document::receipt::Receipt;
 use crate::encoding::cka_id;
 use crate::log::{KekRecord, KeyRecord, PlainImported, ShareFile, SourceDestroyed};
 use crate::service::NodeEvidence;
 use crate::{
-    AttestationLevel, Event, Hash, Id, Kind, Originals, Plan, ReadBack, Received, Result, Side,
-    Signed, State, TokenIdentity, TransferRoute,
+    AttestationLevel, Blob, Event, Hash, Id, Kind, Listed, Originals, Plan, ReadBack, Received,
+    Result, Side, Signed, State, TokenIdentity, TransferRoute,
 };
 
 /// What a side was shown of ceremonies before this one.
@@ -189,9 +189,8 @@ impl Event {
 
     /// `import` of this package, with the receipt that it made.
     pub fn import(document: Hash, receipt: &Receipt, package: &Package, made: &[bool]) -> Self {
-        let keys = package.keys.iter().zip(made);
-        let keys = keys.map(|(key, made)| packaged_record(key, *made));
-        Event::Import { document, token: receipt.token.clone(), keys: keys.collect() }
+        let keys = package.keys.iter().map(|key| (&key.label, &key.spki, &key.certificate));
+        Event::Import { document, token: receipt.token.clone(), keys: records(keys, made) }
     }
 
     /// `register`, with SHA-256 of what every node is told.
@@ -264,17 +263,19 @@ impl State {
     }
 }
 
-fn packaged_record(key: &PackagedKey, made: bool) -> KeyRecord {
-    let spki = Hash::of(&key.spki.0);
-    KeyRecord { label: key.label.clone(), spki, certificate: key.certificate.hash, made }
+fn born_records(keys: &TargetKeys, made: &[bool]) -> Vec<KeyRecord> {
+    records(keys.keys.iter().map(|key| (&key.held.label, &key.spki, &key.certificate)), made)
 }
 
-fn born_records(keys: &TargetKeys, made: &[bool]) -> Vec<KeyRecord> {
-    let one = |(key, made): (&BornKey, &bool)| KeyRecord {
-        label: key.held.label.clone(),
-        spki: Hash::of(&key.spki.0),
-        certificate: key.certificate.hash,
+fn records<'a>(
+    keys: impl Iterator<Item = (&'a Id, &'a Blob, &'a Listed)>,
+    made: &[bool],
+) -> Vec<KeyRecord> {
+    let record = |((label, spki, certificate), made): ((&Id, &Blob, &Listed), &bool)| KeyRecord {
+        label: label.clone(),
+        spki: Hash::of(&spki.0),
+        certificate: certificate.hash,
         made: *made,
     };
-    keys.keys.iter().zip(made).map(one).collect()
+    keys.zip(made).map(record).collect()
 }

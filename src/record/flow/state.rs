@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::flow::room::Room;
 use crate::flow::seen::Seen;
 use crate::flow::{ABORT, Nodes, Row, SERVICE, TABLE, way_in};
-use crate::log::{GENESIS, KekRecord, KeyRecord, PlainImported, ShareFile};
+use crate::log::{ChangedShare, GENESIS, KekRecord, KeyRecord, PlainImported, ShareFile};
 use crate::{
     Entry, Event, Gate, Hash, Head, Id, Kind, PackageId, Phase, Program, Result, Rule, Side, Step,
     TransferRoute,
@@ -43,14 +43,20 @@ pub struct Abandoned {
 }
 
 /// The custodians who have opened the seal.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Opened {
     /// Who, in the order in which they came.
     pub custodians: Vec<Id>,
     /// Those whose identity was opened on this machine, and so is spent.
     pub spent: Vec<Id>,
+    /// Those whose deputy came.
+    pub deputies: Vec<Id>,
+    /// Share files that were changed on the way.
+    pub changed: Vec<ChangedShare>,
     /// Whether more may follow: the import that they came for was not begun anew since.
     pub open: bool,
+    /// How many came at most to an import of the same package that was cut off.
+    pub earlier: usize,
 }
 
 /// Everything that a side's log says, replayed.
@@ -76,7 +82,8 @@ pub struct State {
     pub pin_tries: u64,
     /// A step that was begun and has no result.
     pub pending: Option<Step>,
-    /// The intent of the step that was begun last.
+    /// The intent of the step that was begun last: none once its program has ended, as an approval
+    /// or a mended line tells, which only a program's start writes.
     pub intent: Option<Head>,
     /// How often each step was begun in this attempt.
     pub begun: BTreeMap<Step, u32>,
@@ -265,6 +272,7 @@ impl State {
                 *self.begun.entry(*step).or_default() += 1;
             }
             Event::Approval { gate, subject, .. } => self.approve(*gate, *subject),
+            Event::Repair { .. } => self.intent = None,
             Event::Restart { attempt, .. } => self.restart(*attempt),
             Event::Abort { .. } => self.abort(entry.head),
             Event::Note { remark } => self.room.remember(remark, entry.head),
@@ -299,9 +307,15 @@ impl State {
             Event::ShareConfirm { custodian, .. } => {
                 self.confirmed.insert(custodian.clone());
             }
-            Event::Quorum { custodians, spent, .. } => {
+            Event::Quorum { custodians, spent, deputies, changed } => {
                 let (custodians, spent) = (custodians.clone(), spent.clone());
-                self.quorum = Some(Opened { custodians, spent, open: true });
+                let (deputies, changed) = (deputies.clone(), changed.clone());
+                let earlier = self.quorum.as_ref().map_or(0, |before| match before.open {
+                    true => before.earlier,
+                    false => before.earlier.max(before.custodians.len()),
+                });
+                self.quorum =
+                    Some(Opened { custodians, spent, deputies, changed, open: true, earlier });
             }
             Event::Release { kind, .. } => {
                 if let Some(made) = self.made.get_mut(kind) {
@@ -337,10 +351,12 @@ impl State {
 
     fn approve(&mut self, gate: Gate, subject: Hash) {
         match gate {
+            // Officers sign for a PIN while the step waits.
             Gate::PinTry => self.pin_tries += 1,
             Gate::Deviation => self.room.deviate(subject),
             _ => {}
         }
+        self.intent = self.intent.filter(|_| gate == Gate::PinTry);
         let attempt = self.attempt;
         self.approvals.insert(gate, Approval { subject, attempt });
     }

@@ -82,24 +82,22 @@ pub fn recompute(
         Gate::Restart => request.again(|own: &Restart, state| Ok(Restart::of(state, &own.reason))),
         Gate::Abort => request.again(|own: &Abort, state| Ok(Abort::of(state, &own.reason))),
         Gate::PinTry => request.again(|own: &PinTry, state| own.planned(plan, state)),
-        Gate::Deviation => {
-            let unconfirmed = request.again(|_: &Unconfirmed, state| {
+        Gate::Deviation => request
+            .again(|_: &Unconfirmed, state| {
                 Ok(Unconfirmed::of(state, state.made(Kind::Package)?.hash))
-            });
-            let of_a_node = unconfirmed.or_else(|_| {
+            })
+            .or_else(|_| {
                 request.again(|own: &Unpassed, state| {
-                    match state.nodes.may_prove(&own.node, own.stage) {
-                        Ok(()) => Ok(own.clone()),
-                        Err(found) => Err(not_there(&found, "evidence in its turn")),
-                    }
+                    let in_turn = state.nodes.may_prove(&own.node, own.stage);
+                    in_turn.map_err(|found| not_there(&found, "evidence in its turn"))?;
+                    Ok(own.clone())
                 })
-            });
-            of_a_node.or_else(|_| {
+            })
+            .or_else(|_| {
                 request.again(|_: &WrongBags, state| {
                     Ok(WrongBags { bags: state.room.wrong().to_vec() })
                 })
-            })
-        }
+            }),
     }
 }
 
@@ -123,13 +121,11 @@ impl RequestFile<'_> {
         let Request { side, attempt, entry, subject: own, .. } = request;
         let expected = match self.state {
             None => Request::of(self.plan, side, attempt, entry, own),
-            Some(state) => match again(&own, state) {
-                Ok(own) => {
-                    let entry = state.phase_entry.hash;
-                    Request::of(self.plan, state.side, state.attempt, entry, own)
-                }
-                Err(_) => return Ok(None),
-            },
+            Some(state) => {
+                let Ok(own) = again(&own, state) else { return Ok(None) };
+                let entry = state.phase_entry.hash;
+                Request::of(self.plan, state.side, state.attempt, entry, own)
+            }
         };
         let expected = serde_json::to_value(expected)?;
         Ok(Some(Recomputed { subject, found, expected }))
@@ -272,14 +268,9 @@ impl KekDestroy {
     pub fn of(plan: &Plan, state: &State, acceptance: Option<Hash>) -> Result<Self> {
         let abort = state.aborted.map(|head| head.hash).filter(|_| acceptance.is_none());
         let may_be_there = state.quorum.is_some() || state.way == TransferRoute::Brought;
-        let imported: Vec<Id> = match abort.is_some() && may_be_there {
-            true => plan.keys.iter().map(|key| key.label.clone()).collect(),
-            false => Vec::new(),
-        };
-        let (keys, stay) = match state.has_begun(Step::Primary) {
-            false => (imported, Vec::new()),
-            true => (Vec::new(), imported),
-        };
+        let imported = plan.keys.iter().filter(|_| abort.is_some() && may_be_there);
+        let imported = imported.map(|key| key.label.clone());
+        let (stay, keys) = imported.partition(|_| state.has_begun(Step::Primary));
         let kek_fingerprint = state.kek_made()?.fingerprint;
         Ok(KekDestroy { acceptance, abort, kek_fingerprint, stay, keys })
     }

@@ -1,7 +1,5 @@
 //! What an entry of the log says: one variant per step, and what people or accidents add.
 
-use serde::{Deserialize, Serialize};
-
 use crate::log::record::{
     ChangedShare, CloudExported, Fetched, KekRecord, KeyRecord, PlainImported, ShareFile,
     SourceDestroyed,
@@ -9,12 +7,14 @@ use crate::log::record::{
 use crate::{
     AttestationLevel, Finding, Gate, Hash, Id, Kind, Mode, Observed, Originals, PackageId,
     PrimaryKey, ReadBack, Remark, Rule, Side, Signed, Stage, Step, TokenIdentity, TransferRoute,
+    strict_json,
 };
 
 /// An event, with what it proves by hashes. Steps that touch an HSM or make a document have an
 /// `intent` before them; their own event is the result.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
-#[serde(tag = "event", rename_all = "kebab-case", deny_unknown_fields)]
+#[strict_json]
+#[derive(strum::IntoStaticStr)]
+#[serde(tag = "event", rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Event {
     /// The plan was agreed: its words typed, its signatures verified.

@@ -72,25 +72,31 @@ impl Event {
 
     /// The document whose release the event records, or found, and who released it.
     pub fn released(&self) -> Option<(Hash, &[Signed])> {
-        Some(match self {
-            Event::Release { document, signatures, .. }
-            | Event::OfferCheck { document, signatures, .. }
-            | Event::PackageCheck { document, signatures, .. }
-            | Event::ReceiptCheck { document, signatures } => (*document, signatures),
-            Event::KeysCheck { taken: document, signatures, .. }
-            | Event::Answer { challenge: document, signatures, .. }
-            | Event::AcceptanceCheck { acceptance: document, signatures, .. }
-            | Event::Accept { registration: document, signatures, .. } => (*document, signatures),
-            Event::SourceDestroy(done) => (done.closing, &done.signatures),
-            Event::KekDestroy { acceptance, signatures, .. } => ((*acceptance)?, signatures),
-            _ => return None,
-        })
+        let document = match self {
+            Event::Release { document, .. } => *document,
+            // The closing's release was found before, or it came after an abort.
+            Event::Close { .. } => return None,
+            _ => self.took()?.1,
+        };
+        Some((document, self.signatures()))
     }
+
     /// Who signed what it is about, whatever that is.
     pub fn signatures(&self) -> &[Signed] {
         match self {
-            Event::Init { signatures, .. } | Event::Approval { signatures, .. } => signatures,
-            _ => self.released().map_or(&[], |(_, signatures)| signatures),
+            Event::Init { signatures, .. }
+            | Event::Approval { signatures, .. }
+            | Event::Release { signatures, .. }
+            | Event::OfferCheck { signatures, .. }
+            | Event::PackageCheck { signatures, .. }
+            | Event::KeysCheck { signatures, .. }
+            | Event::Answer { signatures, .. }
+            | Event::ReceiptCheck { signatures, .. }
+            | Event::Accept { signatures, .. }
+            | Event::KekDestroy { signatures, .. }
+            | Event::AcceptanceCheck { signatures, .. } => signatures,
+            Event::SourceDestroy(done) => &done.signatures,
+            _ => &[],
         }
     }
 }

@@ -44,34 +44,26 @@ pub struct Entry {
     pub event: Event,
 }
 
-/// What reading a log ended with.
-pub struct End<'a> {
-    /// The last whole entry.
-    pub head: Head,
-    /// Bytes after the last LF: an entry that a crash cut off.
-    pub torn: &'a [u8],
-}
-
-/// Reads and verifies a log, entry by entry.
+/// The entries of a log, each verified against the one before it; the first error ends them. An
+/// entry that a crash cut off is none: it is [`torn`].
 ///
 /// # Errors
-/// `LOG-FORMAT` or `LOG-CHAIN` with the line's number, and whatever `sink` says of an entry.
-pub fn read<'a>(
-    log: &'a [u8],
-    name: &str,
-    mut sink: impl FnMut(Entry) -> Result<()>,
-) -> Result<End<'a>> {
+/// `LOG-FORMAT` or `LOG-CHAIN` with the line's number.
+pub fn entries<'a>(log: &'a [u8], name: &'a str) -> impl Iterator<Item = Result<Entry>> + 'a {
     let mut head = GENESIS;
-    for line in log.split_inclusive(|byte| *byte == b'\n') {
-        line::require_short(line).map_err(|found| format_error(name, head.seq + 1, found))?;
-        if line.last() != Some(&b'\n') {
-            return Ok(End { head, torn: line });
+    log.split_inclusive(|byte| *byte == b'\n').map_while(move |line| {
+        if let Err(found) = line::require_short(line) {
+            return Some(Err(format_error(name, head.seq + 1, found)));
         }
-        let entry = line::parse(line, head, name)?;
-        head = entry.head;
-        sink(entry)?;
-    }
-    Ok(End { head, torn: &[] })
+        let entry = line.ends_with(b"\n").then(|| line::parse(line, head, name))?;
+        Some(entry.inspect(|entry| head = entry.head))
+    })
+}
+
+/// What a crash has left of an entry: the bytes after the last LF.
+pub fn torn(log: &[u8]) -> &[u8] {
+    let last = log.iter().rposition(|byte| *byte == b'\n');
+    &log[last.map_or(0, |last| last + 1)..]
 }
 
 /// The bytes of a side's own log, however long it has become: only what comes from elsewhere has a
@@ -143,7 +135,7 @@ impl Log {
     /// records.
     ///
     /// # Errors
-    /// As [`read`]; [`Error::Failed`] where another program has it open.
+    /// As [`entries`]; [`Error::Failed`] where another program has it open.
     pub fn open(folder: &Path, mut sink: impl FnMut(Entry) -> Result<()>) -> Result<Self> {
         let path = folder.join(LOG_FILE);
         let file = OpenOptions::new().read(true).append(true).open(&path).map_err(|error| {
@@ -155,8 +147,13 @@ impl Log {
         lock(&file, &path)?;
         let mut bytes = Vec::new();
         (&file).read_to_end(&mut bytes).map_err(|error| Error::file(&path, error))?;
-        let end = read(&bytes, &path.display().to_string(), &mut sink)?;
-        let mut log = Log { path, file, head: end.head };
+        let mut head = GENESIS;
+        for entry in entries(&bytes, &path.display().to_string()) {
+            let entry = entry?;
+            head = entry.head;
+            sink(entry)?;
+        }
+        let mut log = Log { path, file, head };
         if log.head == GENESIS {
             // A repair before `init` would be an entry that nothing may begin with.
             return Err(Error::failed(
@@ -164,10 +161,11 @@ impl Log {
                 "run the same `init` again",
             ));
         }
-        if !end.torn.is_empty() {
-            let whole = bytes.len() - end.torn.len();
+        let torn = torn(&bytes);
+        if !torn.is_empty() {
+            let whole = bytes.len() - torn.len();
             log.file.set_len(whole as u64).map_err(|error| Error::file(&log.path, error))?;
-            let repair = Event::Repair { bytes: end.torn.len() as u64, hash: Hash::of(end.torn) };
+            let repair = Event::Repair { bytes: torn.len() as u64, hash: Hash::of(torn) };
             sink(log.append(repair)?)?;
         }
         Ok(log)

@@ -7,8 +7,12 @@ fn note(text: &str) -> Event {
     Event::Note { remark: Remark::Remark { text: text.into() } }
 }
 
+fn end(bytes: &[u8]) -> Result<Head> {
+    entries(bytes, "log").try_fold(GENESIS, |_, entry| Ok(entry?.head))
+}
+
 fn count(bytes: &[u8]) -> Result<u64> {
-    read(bytes, "log", |_| Ok(())).map(|end| end.head.seq)
+    end(bytes).map(|head| head.seq)
 }
 
 fn three_entries() -> (tempfile::TempDir, Vec<u8>) {
@@ -48,12 +52,12 @@ fn every_flipped_bit_and_every_missing_line_is_refused() {
     for bit in 0..whole.len() * 8 {
         let mut flipped = whole.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
-        let end = read(flipped.as_slice(), "log", |_| Ok(()));
+        let head = end(&flipped);
         // Of the last line the chain says nothing: its hash is held by documents and signed heads.
         let last = whole[..whole.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
-        let before = three_heads(&whole);
+        let before = end(&whole).unwrap();
         assert!(
-            end.is_err() || (bit / 8 >= last && end.is_ok_and(|end| end.head != before)),
+            head.is_err() || (bit / 8 >= last && head.is_ok_and(|head| head != before)),
             "bit {bit} was not noticed"
         );
     }
@@ -61,10 +65,6 @@ fn every_flipped_bit_and_every_missing_line_is_refused() {
     let error = count(&[lines[0], lines[2]].concat()).unwrap_err();
     assert_eq!(error.rule(), Some(Rule::LogChain));
     assert!(error.to_string().contains("line 2"), "{error}");
-}
-
-fn three_heads(whole: &[u8]) -> Head {
-    read(whole, "log", |_| Ok(())).unwrap().head
 }
 
 /// A whole log of one entry, a refusal that found this text as it stands in the line.
@@ -78,8 +78,8 @@ fn found(text: &str) -> String {
 #[track_caller]
 fn refused(log: impl AsRef<[u8]>, rule: Rule) {
     let log = log.as_ref();
-    let error = match read(log, "log", |_| Ok(())) {
-        Ok(end) if end.torn.is_empty() => panic!("taken: {}", String::from_utf8_lossy(log)),
+    let error = match end(log) {
+        Ok(_) if torn(log).is_empty() => panic!("taken: {}", String::from_utf8_lossy(log)),
         Ok(_) => panic!("torn: {}", String::from_utf8_lossy(log)),
         Err(error) => error,
     };
@@ -156,14 +156,11 @@ fn an_entry_has_one_form() {
 fn a_text_has_one_form() {
     let text = r#"\"\\/\b\t\n\f\r\u0000\u000b\u001f é€😀"#.to_owned() + "\u{7f}\u{202e}\u{fffd}";
     let line = found(&text);
-    let mut event = None;
-    let end = read(line.as_bytes(), "log", |entry| {
-        event = Some(entry.event);
-        Ok(())
-    });
-    assert_eq!(end.unwrap().head.hash, Hash::of(line.as_bytes()));
+    let read: Vec<Entry> = entries(line.as_bytes(), "log").map(Result::unwrap).collect();
+    let [Entry { head, event, .. }] = &read[..] else { panic!("{read:?}") };
+    assert_eq!(head.hash, Hash::of(line.as_bytes()));
     let meant = "\"\\/\u{8}\t\n\u{c}\r\0\u{b}\u{1f} é€😀\u{7f}\u{202e}\u{fffd}".to_owned();
-    assert_eq!(event, Some(Event::Refusal { rule: Rule::LogChain, found: meant }));
+    assert_eq!(*event, Event::Refusal { rule: Rule::LogChain, found: meant });
     for other in [
         r"\/",
         r"\u0008",
@@ -385,12 +382,9 @@ fn what_is_written_is_what_is_read() {
     let mut log = Log::create(folder.path()).unwrap();
     let written: Vec<Entry> =
         events.iter().map(|event| log.append(event.clone()).unwrap()).collect();
-    let mut back = Vec::new();
-    read(&log.bytes().unwrap(), "log", |entry| {
-        back.push((entry.head, entry.time, entry.event));
-        Ok(())
-    })
-    .unwrap();
+    let bytes = log.bytes().unwrap();
+    let back = entries(&bytes, "log").map(Result::unwrap);
+    let back: Vec<_> = back.map(|entry| (entry.head, entry.time, entry.event)).collect();
     let written = written.into_iter().map(|entry| (entry.head, entry.time, entry.event));
     assert_eq!(back, written.collect::<Vec<_>>());
     assert_eq!(back.into_iter().map(|(_, _, event)| event).collect::<Vec<_>>(), events);

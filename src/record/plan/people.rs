@@ -134,25 +134,23 @@ impl Plan {
     /// Whether an id is that of somebody of the plan: an officer of either side, a witness or a
     /// custodian.
     pub fn has_person(&self, id: &Id) -> bool {
-        let officers = self.tenant.officers.iter().chain(&self.hoster.officers);
-        let witnesses = self.witnesses.iter().map(|witness| &witness.id);
-        let custodians = self.quorum.custodians.iter().map(|custodian| &custodian.id);
-        (officers.map(|officer| &officer.id))
-            .chain(witnesses)
-            .chain(custodians)
-            .any(|known| known == id)
+        self.name(id).is_some()
     }
 
-    /// What people call somebody of the plan: by name, with the id where that is another word.
-    pub fn name_of(&self, id: &Id) -> String {
+    fn name(&self, id: &Id) -> Option<&str> {
         let officers = self.tenant.officers.iter().chain(&self.hoster.officers);
         let officers = officers.map(|one| (&one.id, &one.name));
         let witnesses = self.witnesses.iter().map(|one| (&one.id, &one.name));
         let custodians = self.quorum.custodians.iter().map(|one| (&one.id, &one.name));
-        let name = officers.chain(witnesses).chain(custodians).find(|(known, _)| *known == id);
-        match name {
-            Some((_, name)) if name.eq_ignore_ascii_case(id.as_str()) => escape(name),
-            Some((_, name)) => format!("{} ({id})", escape(name)),
+        let mut people = officers.chain(witnesses).chain(custodians);
+        people.find(|(known, _)| *known == id).map(|(_, name)| name.as_str())
+    }
+
+    /// What people call somebody of the plan: by name, with the id where that is another word.
+    pub fn name_of(&self, id: &Id) -> String {
+        match self.name(id) {
+            Some(name) if name.eq_ignore_ascii_case(id.as_str()) => escape(name),
+            Some(name) => format!("{} ({id})", escape(name)),
             None => id.to_string(),
         }
     }

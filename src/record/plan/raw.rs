@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::named;
 use crate::plan::HsmPlan;
-use crate::terms::named;
 use crate::{
     AttestationLevel, CloudFormat, Deployment, Fixed, Form, Hash, Mechanism, Mode, OaepHash,
     Origin, Originals, Role, TransferRoute,
@@ -121,7 +121,12 @@ named! {
 impl TargetKind {
     /// The cloud service, if it is one.
     pub fn cloud(self) -> Option<CloudFormat> {
-        self.name().parse().ok()
+        match self {
+            TargetKind::Local | TargetKind::Hgs => None,
+            TargetKind::AzureByok => Some(CloudFormat::AzureByok),
+            TargetKind::AwsKms => Some(CloudFormat::AwsKms),
+            TargetKind::GcpKms => Some(CloudFormat::GcpKms),
+        }
     }
 }
 

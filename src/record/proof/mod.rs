@@ -4,8 +4,6 @@
 
 pub mod key_set;
 
-use serde::{Deserialize, Serialize};
-
 use crate::encoding::{enc, hash};
 use crate::proof::key_set::ProvenKey;
 use crate::{
@@ -25,7 +23,7 @@ pub struct Proof {
 }
 
 /// What proves that an HSM holds a key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[strict_json]
 #[serde(rename_all = "lowercase")]
 pub enum KeyProof {
     /// A signing key's RSASSA-PKCS1-v1_5-SHA256 over [`message`].

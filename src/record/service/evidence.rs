@@ -2,7 +2,7 @@
 //! account and signed, inside the HSM, by the tenant's key. A name in it is a claim: whoever
 //! reaches the key can sign any name.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::encoding::enc;
 use crate::proof::{KeyProof, Proof};
@@ -117,6 +117,9 @@ impl Diagnosis {
         whole.into_iter().chain(nothing).chain(results).chain(errors).collect()
     }
 }
+
+/// How far a node's clock may be ahead.
+const AHEAD: SignedDuration = SignedDuration::from_mins(10);
 
 /// A result that nobody has to sign for.
 const PASS: &str = "Pass";
@@ -263,6 +266,23 @@ impl NodeEvidence {
         }
         let File { statement: text, signature, .. } = file;
         Ok(NodeEvidence { statement, hash: Hash::of(bytes), text, signature })
+    }
+
+    /// A node whose clock is ahead of that of whoever takes this would be believed to have waited.
+    /// Both are compared by their seconds, as entries have them.
+    ///
+    /// # Errors
+    /// `EVIDENCE-CLOCK`.
+    pub fn not_ahead(&self, clock: Timestamp) -> Result<()> {
+        let said = &self.statement;
+        let there = said.time.parse::<Timestamp>().ok();
+        let limit = clock.checked_add(AHEAD).ok();
+        Rule::EvidenceClock.ensure(
+            there.zip(limit).is_some_and(|(there, limit)| there.as_second() <= limit.as_second()),
+            escape(&format!("{} says that it is {}", said.place(), said.time)),
+            format!("not later than {clock}, when it is taken, and 10 minutes"),
+            "set the clock that is wrong; a node with a wrong clock also fails its guarded hosts. Then let the node prove itself again",
+        )
     }
 
     /// Whether the node has proven, at its place, that it uses the tenant's keys as its service

@@ -1,7 +1,7 @@
 //! An order, `register/<nn>-<order>.json`: what nodes may do next. Orders follow from the log
 //! alone, so one that is lost is written again, and one that nobody gave is known by its hash.
 
-use crate::terms::named;
+use crate::named;
 use crate::{FORMAT, Hash, Id, PrimaryKey, Result, json_file, strict_json};
 
 /// The greatest size of an order, in bytes.

@@ -7,10 +7,9 @@ use ssh_key::encoding::Decode;
 use ssh_key::public::KeyData;
 use ssh_key::{Algorithm, HashAlg, PublicKey, Signature, SshSig};
 
-use crate::brought::text;
 use crate::plan::Person;
 use crate::signature::{Description, Namespace, SignatureFile, people};
-use crate::{Plan, Result, Rule, escape, folder, quote};
+use crate::{Plan, Result, Rule, escape, folder, quote, text};
 
 const BEGIN: &str = "-----BEGIN SSH SIGNATURE-----\n";
 const END: &str = "-----END SSH SIGNATURE-----\n";

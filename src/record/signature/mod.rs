@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::command::CommandLine;
+use crate::named;
 use crate::plan::Person;
-use crate::terms::named;
 use crate::{
     Error, Hash, Id, Plan, Program, Result, Rule, Side, escape, folder, list, list_or, quote,
     strict_json,

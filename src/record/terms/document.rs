@@ -1,9 +1,7 @@
 //! Documents by name, and files as they are listed.
 
-use crate::strict_json;
-use serde::{Deserialize, Serialize};
-
 use crate::encoding::Hash;
+use crate::strict_json;
 use crate::terms::{Side, TransferRoute};
 
 /// The format of plans, documents and logs.
@@ -86,8 +84,8 @@ impl Listed {
 }
 
 /// A place in a log: everything up to and including entry `seq`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
+#[derive(Copy)]
 pub struct Head {
     /// The number of the entry, from 1.
     pub seq: u64,

@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
+use crate::strict_json;
 use crate::terms::list_or;
 
 named! {
@@ -105,8 +104,8 @@ named! {
 
 /// What was observed by opening in software what the token wrapped, or the reverse: never what it
 /// claims.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
+#[derive(Copy)]
 pub struct Observed {
     /// The OAEP hash that really was used.
     pub oaep_hash: OaepHash,
@@ -115,8 +114,8 @@ pub struct Observed {
 }
 
 /// A key that is, or was, primary in the service.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
+#[derive(PartialOrd, Ord)]
 pub struct PrimaryKey {
     /// What it is primary for.
     pub role: Role,

@@ -11,14 +11,10 @@ mod route;
 mod text;
 mod token;
 
-use std::fmt;
-use std::str::FromStr;
-
-use crate::encoding::as_text;
+use crate::as_text;
 pub use act::*;
 pub use document::*;
 pub use key::*;
-pub(crate) use named::named;
 pub use room::*;
 pub use route::*;
 pub use text::*;
@@ -36,26 +32,14 @@ impl Id {
     }
 }
 
-impl FromStr for Id {
-    type Err = String;
-
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-        let fits = (1..=40).contains(&text.len())
-            && text.starts_with(legal)
-            && text.chars().all(|c| legal(c) || c == '-');
-        let expected = "expected 1 to 40 of a-z, 0-9 and -, not beginning with -";
-        fits.then(|| Id(text.to_owned())).ok_or_else(|| expected.into())
-    }
-}
-
-impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-as_text!(Id);
+as_text!(Id, |id| id.0.clone(), |text| {
+    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let fits = (1..=40).contains(&text.len())
+        && text.starts_with(legal)
+        && text.chars().all(|c| legal(c) || c == '-');
+    let expected = "expected 1 to 40 of a-z, 0-9 and -, not beginning with -";
+    fits.then(|| Id(text.to_owned())).ok_or_else(|| expected.into())
+});
 
 named! {
     /// Whether keys that matter are carried. A document of one mode is refused by the other.

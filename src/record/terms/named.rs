@@ -2,6 +2,7 @@
 
 /// Makes an enum whose values have one name each, the same in plans, documents, logs, commands and
 /// on screens: never what `Debug` says.
+#[macro_export]
 macro_rules! named {
     (
         $(#[$meta:meta])*
@@ -42,5 +43,3 @@ macro_rules! named {
         }
     };
 }
-
-pub(crate) use named;

@@ -1,10 +1,8 @@
 //! What was found in the room, and what people said of it.
 
-use crate::strict_json;
-use serde::{Deserialize, Serialize};
-
 use crate::encoding::Hash;
 use crate::rule::Rule;
+use crate::strict_json;
 
 /// What was found of one rule, as the log has it.
 #[strict_json]
@@ -41,8 +39,8 @@ impl RuleOutcome {
 }
 
 /// What people put into the record. It changes no phase and voids no request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+#[strict_json]
+#[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Remark {
     /// Anything worth knowing later.
     Remark {

@@ -40,7 +40,11 @@ pub struct ReadBack {
 /// What was found and what was expected.
 pub fn require(found: &[ReadBack], required: &[(&str, &str)]) -> Fits {
     for (attribute, value) in required {
-        let read = found.iter().find(|read| read.attribute == *attribute);
+        let mut all = found.iter().filter(|read| read.attribute == *attribute);
+        let read = all.next();
+        if all.next().is_some() {
+            return differs(format!("{attribute} twice"), "each attribute once");
+        }
         if read.is_none_or(|read| read.value != *value) {
             let found = read.map_or("not read", |read| read.value.as_str());
             let found = crate::escape::escape(found);

@@ -27,6 +27,15 @@ struct FiledRequest {
     witnesses: Vec<Signed>,
 }
 
+impl FiledRequest {
+    fn is_of(&self, gate: Gate) -> Result<()> {
+        if placed(&self.name).is_some_and(|(_, named)| named == gate) {
+            return Ok(());
+        }
+        Err(unsigned_for(&self.name, &format!("a request of the gate {gate}, by its name")))
+    }
+}
+
 /// Checks the approvals of a log whose side's own record is there, and says of another that it is
 /// not.
 ///
@@ -104,15 +113,29 @@ fn requests(own: &[&Folder], plan: &Plan, side: Side) -> Result<BTreeMap<Hash, F
         if let Some(name) = signatures.keys().find(|name| !of(name)) {
             return Err(folder::surplus_error(&path, name));
         }
+        let in_place = |name: &str| {
+            let before =
+                |(number, gate)| number == 1 || requests.contains_key(&place(number - 1, gate));
+            placed(name).is_some_and(before)
+        };
+        if let Some(name) = requests.keys().find(|name| !in_place(name)) {
+            let found =
+                format!("{} without the request of its gate before it", path.join(name).display());
+            return Err(unsigned_for(&found, "each request that was placed, from number 01 on"));
+        }
         for (name, bytes) in requests {
             let beside = signature::among(&path, &signatures, &name);
             let signed = signature::verify(plan, side, Namespace::Approval, &bytes, &beside)?;
-            let found = all.entry(Hash::of(&bytes)).or_insert(FiledRequest {
-                name,
+            let found = all.entry(Hash::of(&bytes)).or_insert_with(|| FiledRequest {
+                name: name.clone(),
                 bytes,
                 officers: Vec::new(),
                 witnesses: Vec::new(),
             });
+            if found.name != name {
+                let twice = format!("{} is {}", path.join(name).display(), found.name);
+                return Err(unsigned_for(&twice, "each request once"));
+            }
             found.officers.extend(signed.officers);
             found.witnesses.extend(signed.witnesses);
         }
@@ -120,37 +143,30 @@ fn requests(own: &[&Folder], plan: &Plan, side: Side) -> Result<BTreeMap<Hash, F
     Ok(all)
 }
 
-/// Requests that no entry approves: each is the one that its side made at some time all the same.
+/// Requests that no entry approves: each is the one that its side made at some time all the same, or
+/// what it is instead where it was asked for.
 #[derive(Default)]
-struct IdleRequests {
-    made: BTreeSet<Hash>,
-    errors: BTreeMap<Hash, Error>,
-}
+struct IdleRequests(BTreeMap<Hash, Result<()>>);
 
 impl IdleRequests {
     /// Computes those anew that were asked for where the side stood then.
     fn seek(&mut self, gates: &Gates, state: &State) {
         for (hash, found) in &gates.requests {
-            if self.made.contains(hash) {
+            if matches!(self.0.get(hash), Some(Ok(()))) {
                 continue;
             }
-            match gates.asked_here(state, found) {
-                Ok(true) => drop(self.made.insert(*hash)),
-                Ok(false) => {}
-                Err(error) => drop(self.errors.insert(*hash, error)),
+            if let Some(asked) = gates.asked_here(state, found).transpose() {
+                self.0.insert(*hash, asked);
             }
         }
     }
 
     fn stood(&mut self, hash: &Hash, found: &FiledRequest) -> Result<()> {
-        match (self.made.contains(hash), self.errors.remove(hash)) {
-            (true, _) => Ok(()),
-            (false, Some(error)) => Err(error),
-            (false, None) => Err(unsigned_for(
-                &format!("{} is asked for after an entry that is not in the log", found.name),
-                "an entry of its side's log",
-            )),
-        }
+        self.0.remove(hash).unwrap_or_else(|| {
+            let asked =
+                format!("{} is asked for after an entry that is not in the log", found.name);
+            Err(unsigned_for(&asked, "an entry of its side's log"))
+        })
     }
 }
 
@@ -186,6 +202,7 @@ impl Gates<'_> {
                 ));
                 return Ok(());
             };
+            found.is_of(*gate)?;
             let file = (found.name.as_str(), found.bytes.as_slice());
             let asked = request_again(file, *gate, self.plan, Some(state))?;
             if asked.subject != *subject {
@@ -222,15 +239,16 @@ impl Gates<'_> {
         Ok(())
     }
 
-    /// Whether a request was asked for where the side stood, and is the one that it makes there.
-    fn asked_here(&self, state: &State, found: &FiledRequest) -> Result<bool> {
+    /// A request that was asked for where the side stood is the one that it makes there.
+    fn asked_here(&self, state: &State, found: &FiledRequest) -> Result<Option<()>> {
         let request: Request<Value> = serde_json::from_slice(&found.bytes)
             .map_err(|error| form_error(&found.name, &error))?;
         if request.entry != state.phase_entry.hash {
-            return Ok(false);
+            return Ok(None);
         }
+        found.is_of(request.gate)?;
         let asked = (found.name.as_str(), found.bytes.as_slice());
-        request_again(asked, request.gate, self.plan, Some(state)).map(|_| true)
+        request_again(asked, request.gate, self.plan, Some(state)).map(|_| Some(()))
     }
 
     fn cloud_export(
@@ -292,7 +310,7 @@ pub fn request_again(
 }
 
 /// The error of a file that is not of its form.
-pub(super) fn form_error(name: &str, error: &serde_json::Error) -> Error {
+pub fn form_error(name: &str, error: &serde_json::Error) -> Error {
     Rule::DocumentFormat.refuse(
         format!("{name}: {}", escape(&error.to_string())),
         "JSON with exactly the fields of its format",
@@ -306,10 +324,19 @@ fn unsigned_for(found: &str, expected: &str) -> Error {
     Rule::ApprovalSubject.refuse(escape(found), expected, UNSIGNED)
 }
 
-/// Whether this is the name of a request, `<nn>-<gate>.json`.
+/// The name of the request of a gate that was placed as this one, from 1 on: `<nn>-<gate>.json`.
+fn place(number: u32, gate: Gate) -> String {
+    format!("{number:02}-{}.json", gate.name())
+}
+
+/// Which request of which gate this is, by its name.
+fn placed(name: &str) -> Option<(u32, Gate)> {
+    let (number, gate) = name.strip_suffix(".json")?.split_once('-')?;
+    let (number, gate) = (number.parse().ok()?, gate.parse().ok()?);
+    (number > 0 && place(number, gate) == name).then_some((number, gate))
+}
+
+/// Whether this is the name of a request.
 pub fn is_request(name: &str) -> bool {
-    let number =
-        |number: &str| number.len() >= 2 && number.bytes().all(|byte| byte.is_ascii_digit());
-    let parts = name.strip_suffix(".json").and_then(|stem| stem.split_once('-'));
-    parts.is_some_and(|(count, gate)| number(count) && gate.parse::<Gate>().is_ok())
+    placed(name).is_some()
 }

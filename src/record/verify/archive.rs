@@ -60,6 +60,11 @@ impl Archive {
         let same = self.files.get("allowed_signers") == Some(&Hash::of(&allowed));
         let expected = "the keys of the plan's officers and witnesses";
         complete(same, "allowed_signers is not the plan's", expected)?;
+        let commands = Hash::of(include_bytes!("../../../templates/VERIFY.txt"));
+        if self.files.get("VERIFY.txt") != Some(&commands) {
+            let other = "another text than this version writes: type nothing from it";
+            verdict.unread.push(format!("{}: {other}", path.join("VERIFY.txt").display()));
+        }
         let name = archived_log(side);
         let bytes = folder::read_file(&path.join(&name), MAX_LOG)?;
         let log = counterpart::verify(plan, side, &bytes, &name)?;
@@ -114,10 +119,8 @@ fn walk(root: &Path, below: &str, side: Side, files: &mut BTreeMap<String, Hash>
         let path = folder.join(&name);
         let relative = if below.is_empty() { name.clone() } else { format!("{below}/{name}") };
         let is_folder = folder::is_folder(&path)?;
-        let known = match is_folder {
-            true => known_folder(below, &name),
-            false => known_file(below, &name, side),
-        };
+        let known =
+            if is_folder { known_folder(below, &name) } else { known_file(below, &name, side) };
         if !known {
             return Err(folder::surplus_error(&folder, &name));
         }

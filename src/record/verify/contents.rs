@@ -1,13 +1,17 @@
 //! The documents against each other and against the logs: released, answering the one before,
-//! recorded by both sides, and all about the same key.
+//! recorded by both sides, all about the same key, and attested as they say.
 
 use std::any::Any;
 
+use crate::document::attestation::Attested;
 use crate::verify::Verdict;
 use crate::verify::counterpart::VerifiedLog;
 use crate::verify::documents::{Documents, KeptDocument};
 use crate::verify::logs::Logs;
-use crate::{Hash, KeySet, Kind, Plan, Result, Rule, Side, Signed, json, list, list_or};
+use crate::{
+    AttestationLevel, Hash, KeySet, Kind, Plan, Received, Result, Rule, Side, Signed, json, list,
+    list_or,
+};
 
 /// Checks all there are.
 ///
@@ -35,7 +39,10 @@ pub fn check(documents: &Documents, plan: &Plan, logs: &Logs, verdict: &mut Verd
         all.same_keys(&set)?;
         all.proofs(&set, verdict)?;
     }
-    Ok(())
+    let mut offers = documents.offer.all().iter();
+    offers.try_for_each(|found| all.attested(&found.received, verdict))?;
+    let mut keys = documents.keys.all().iter();
+    keys.try_for_each(|found| all.attested(&found.received, verdict))
 }
 
 struct Check<'a> {
@@ -185,6 +192,32 @@ impl Check<'_> {
         ));
         for node in &registration.received.body().removed {
             verdict.noted.push(format!("the node {node} left the service before the registration"));
+        }
+        Ok(())
+    }
+
+    /// What HSM vendors said of keys, judged at the time of the first entry of a log that names the
+    /// document. That each log names the level that was reached then, holding its entries has told.
+    fn attested<B: Attested>(&self, received: &Received<B>, verdict: &mut Verdict) -> Result<()> {
+        let (kind, document) = (received.kind(), received.hash);
+        let mut entries = self.logs.all().flat_map(|log| &log.entries);
+        let first = entries.find(|entry| {
+            let (made, took) = (entry.event.made(), entry.event.took());
+            made.iter().chain(&took).any(|(_, hash)| *hash == document)
+        });
+        let Some(first) = first else {
+            verdict.missing.push(format!(
+                "a log that says when the {kind} {document} was made or taken: attestation is judged as of then"
+            ));
+            return Ok(());
+        };
+        let judged = received.attested(self.plan, first.time)?;
+        let said = judged.lines.iter().map(|line| format!("{kind}, {line}"));
+        match judged.level {
+            AttestationLevel::Witnessed => verdict.claims.extend(said),
+            AttestationLevel::Origin | AttestationLevel::OriginAndUsage => {
+                verdict.holds.extend(said)
+            }
         }
         Ok(())
     }

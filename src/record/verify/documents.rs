@@ -74,7 +74,6 @@ impl<B: Body> Copies<B> {
                         && attempt.is_none_or(|attempt| attempt == left.attempt)
                 })
             };
-            let sides = [Side::Tenant, Side::Hoster];
             for (place, _) in &found.places {
                 // A side's own record says what it has given up.
                 let own = place.own.zip(place.attempt);
@@ -85,7 +84,7 @@ impl<B: Body> Copies<B> {
                     "find out who moved or made it; compare with the other side's copies",
                 )?;
             }
-            found.given_up = sides.iter().any(|side| left(side, None))
+            found.given_up = Side::ALL.iter().any(|side| left(side, None))
                 || found.places.iter().all(|(place, _)| place.attempt.is_some());
         }
         let mut current = self.0.iter().filter(|found| !found.given_up);

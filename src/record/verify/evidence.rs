@@ -119,28 +119,18 @@ impl Folder {
             }
             Holds::Documents => self.path.clone(),
         };
-        let current = (None, base.join(kind.name()));
-        let given_up = attempts(&base)?
-            .into_iter()
-            .map(|(attempt, folder)| (Some(attempt), folder.join(kind.name())));
-        let there = std::iter::once(current).chain(given_up).filter(|(_, path)| path.exists());
-        Ok(there.map(|(attempt, path)| Place { path, own: self.own(), attempt }).collect())
+        let names = if base.exists() { folder::names(&base)? } else { Vec::new() };
+        let given_up = names.iter().filter(|name| attempt_of(name).is_some());
+        let folders = [""].into_iter().chain(given_up.map(String::as_str));
+        let place = |folder: &str| Place {
+            path: base.join(folder).join(kind.name()),
+            own: self.own(),
+            attempt: attempt_of(folder),
+        };
+        Ok(folders.map(place).filter(|place| place.path.exists()).collect())
     }
 }
 
 fn is_document(folder: &Path) -> bool {
     Kind::ALL.iter().any(|kind| folder.join(kind.file()).exists())
-}
-
-fn attempts(base: &Path) -> Result<Vec<(u32, PathBuf)>> {
-    if !base.exists() {
-        return Ok(Vec::new());
-    }
-    let mut found = Vec::new();
-    for name in folder::names(base)? {
-        if let Some(attempt) = attempt_of(&name) {
-            found.push((attempt, base.join(name)));
-        }
-    }
-    Ok(found)
 }

@@ -8,22 +8,24 @@ use serde_json::Value;
 use crate::document::Header;
 use crate::document::acceptance::Acceptance;
 use crate::document::attestation::Attested;
-use crate::document::closing::Closing;
 use crate::document::package::Package;
 use crate::document::registration::Registration;
 use crate::flow::replay::untrusted;
 use crate::flow::results::ShownBefore;
 use crate::flow::subjects;
 use crate::gate::{KekDestroy, KeysDestroy};
-use crate::log::{ChangedShare, CloudExported, KeyRecord, PlainImported, SourceDestroyed};
+use crate::layout::KEYS;
+use crate::log::{ChangedShare, KeyRecord, PlainImported, SourceDestroyed};
 use crate::plan::Custodian;
+use crate::proof::key_set::certificate_file;
 use crate::service::{Brief, EvidenceContext, NodeEvidence, same_former};
+use crate::spki::{MAX_CERTIFICATE, TargetCertificate};
 use crate::verify::counterpart::VerifiedLog;
-use crate::verify::{Record, Verdict};
+use crate::verify::{Holds, Record, Verdict};
 use crate::{
-    AttestationLevel, Entry, Error, Event, Hash, Id, KeySet, Kind, Observed, Phase, ReadBack,
-    Received, Result, Rule, RuleOutcome, ServicePlan, Signed, State, Step, TokenIdentity, escape,
-    json, list, list_or,
+    AttestationLevel, Entry, Error, Event, Hash, Id, KeySet, Kind, Originals, Phase, ReadBack,
+    Received, Result, Rule, RuleOutcome, ServicePlan, Side, Signed, State, Step, TokenIdentity,
+    escape, folder, json, list, list_or,
 };
 
 /// Holds every entry of a log, and names the evidence, and what was given up, that is not here.
@@ -110,6 +112,7 @@ impl At<'_> {
         let event = &self.entry.event;
         self.signatures()?;
         self.custodians()?;
+        self.unwrapped()?;
         self.token()?;
         self.act()?;
         if let Some(expected) = self.expected()? {
@@ -122,52 +125,49 @@ impl At<'_> {
     /// here, or nothing is repeated.
     fn expected(&self) -> Result<Option<Event>> {
         let (plan, state) = (&self.record.plan, self.state);
-        Ok(Some(match &self.entry.event {
+        let mut expected = self.entry.event.clone();
+        match &mut expected {
             Event::Init { side, signatures, version, superseded, trial, .. } => {
                 let shown = ShownBefore { superseded: *superseded, trial: *trial };
-                Event::init(plan, *side, signatures.clone(), version, shown)
+                expected = Event::init(plan, *side, signatures.clone(), version, shown);
             }
             Event::KekTrust { token, attributes, .. } => {
-                Event::kek_trust(plan, state, token.clone(), attributes.clone())?
+                expected = Event::kek_trust(plan, state, token.clone(), attributes.clone())?;
             }
             Event::CloudExport(done) => {
                 self.plans_keys(done.files.iter().map(|file| &file.label))?;
-                let observed = Observed { oaep_hash: plan.transfer.oaep_hash, ..done.observed };
-                let format = match plan.target {
-                    ServicePlan::Cloud(format) => format,
-                    ServicePlan::Local { .. } | ServicePlan::Hgs { .. } => done.format,
-                };
-                Event::CloudExport(CloudExported { format, observed, ..done.clone() })
+                done.observed.oaep_hash = plan.transfer.oaep_hash;
+                if let ServicePlan::Cloud(format) = plan.target {
+                    done.format = format;
+                }
             }
-            Event::ShareReissue { custodian, .. } => {
+            Event::ShareReissue { custodian, file } => {
                 let dealt = state.shares.iter().find(|share| share.custodian == *custodian);
-                let dealt = dealt
-                    .ok_or_else(|| self.differs("a share that was not dealt", "one that was"))?;
-                Event::ShareReissue { custodian: custodian.clone(), file: dealt.file }
+                let none = || self.differs("a share that was not dealt", "one that was");
+                *file = dealt.ok_or_else(none)?.file;
             }
             Event::Register { brief, .. } => {
                 let told = self.brief()?.map(|(brief, _)| brief.hash()).transpose()?;
-                Event::register(plan, told.unwrap_or(*brief))
+                expected = Event::register(plan, told.unwrap_or(*brief));
             }
             Event::Evidence { evidence, .. } => {
                 return Ok(self.record.evidence.get(evidence).map(Event::evidence));
             }
-            Event::KekDestroy { document, acceptance, keys, signatures, .. } => Event::KekDestroy {
-                document: *document,
-                acceptance: *acceptance,
-                fingerprint: state.kek_made()?.fingerprint,
-                keys: keys.clone(),
-                signatures: signatures.clone(),
-            },
+            Event::KekDestroy { fingerprint, .. } => *fingerprint = state.kek_made()?.fingerprint,
             Event::Close { closing, .. } => {
-                Event::close(plan, state, self.entry.head.seq, *closing)
+                expected = Event::close(plan, state, self.entry.head.seq, *closing);
             }
             Event::KeysCreate { keys, .. } => {
                 self.plans_keys(keys.iter().map(|key| &key.label))?;
+                self.certified(keys)?;
+                if state.side == Side::Tenant && plan.trusted_only() && state.kek.is_none() {
+                    return Err(untrusted("keys create"));
+                }
                 return self.by_documents();
             }
             _ => return self.by_documents(),
-        }))
+        }
+        Ok(Some(expected))
     }
 
     /// These are the plan's keys, in its order.
@@ -176,6 +176,23 @@ impl At<'_> {
         let same = planned.clone().eq(labels.clone());
         let expected = format!("the plan's keys, in its order: {}", list(planned));
         self.ensure(same, &format!("the keys {}", list(labels)), &expected)
+    }
+
+    /// A key whose certificate lies in its side's folder is the one of that certificate.
+    fn certified(&self, keys: &[KeyRecord]) -> Result<()> {
+        let own = Holds::Ceremony(self.state.side);
+        for folder in self.record.folders.iter().filter(|one| one.holds == own) {
+            for key in keys {
+                let path = folder.path.join(KEYS).join(certificate_file(&key.label));
+                if path.exists() {
+                    let der = folder::read_file(&path, MAX_CERTIFICATE)?;
+                    let found = TargetCertificate::parse(&der, key.label.as_str())?;
+                    let made = KeyRecord::of(&key.label, found.spki(), &der, key.made);
+                    self.same(&path.display().to_string(), key, &made)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The same, of an entry that repeats what documents say.
@@ -247,11 +264,11 @@ impl At<'_> {
         }))
     }
 
-    /// Whether each key was made by this step: all of them, unless it was begun before and cut off.
+    /// Whether each key was made by this step, as far as the log determines it.
     fn made(&self, said: &[KeyRecord]) -> Vec<bool> {
-        let again = self.state.begun_again(self.entry.event.step());
-        let planned = self.record.plan.keys.iter().enumerate();
-        planned.map(|(at, _)| !again || said.get(at).is_some_and(|key| key.made)).collect()
+        let all = self.state.made_all(&self.entry.event);
+        let said = |at: usize| said.get(at).is_some_and(|key| key.made);
+        (0..self.record.plan.keys.len()).map(|at| all.unwrap_or_else(|| said(at))).collect()
     }
 
     /// The level of attestation that this document reaches at the time of the entry.
@@ -334,14 +351,16 @@ impl At<'_> {
             Event::Primary { former, .. } => {
                 let ready = state.nodes.current().filter_map(|node| state.nodes.ready.get(node));
                 let mut ready = ready.filter_map(|hash| self.record.evidence.get(hash));
-                ready.try_for_each(|one| same_former(one, former))
+                ready.try_for_each(|one| {
+                    one.not_ahead(self.entry.time).and_then(|()| same_former(one, former))
+                })
             }
             Event::Registration { document } => {
                 let registration = documents.registration.by_hash(*document);
                 registration.map_or(Ok(()), |one| self.registration(one))
             }
             Event::Accept { document, .. } => self.acceptance(*document),
-            Event::Retire { thumbprint, .. } => self.retired(thumbprint),
+            Event::Retire { thumbprint, spki, .. } => self.retired(thumbprint, *spki),
             Event::Close { closing, .. } => self.close(*closing),
             _ => match event.made() {
                 Some((Kind::Closing, document)) => self.closing(document),
@@ -353,7 +372,9 @@ impl At<'_> {
     fn trusted(&self, attributes: &[ReadBack]) -> Result<()> {
         let read = attributes.iter().map(|one| (&*one.attribute, &*one.value));
         let same = read.eq(TRUSTED.iter().copied());
-        self.ensure(same, &json(&attributes), "those of a trusted KEK")
+        self.ensure(same, &json(&attributes), "those of a trusted KEK")?;
+        let bound = self.record.plan.trusted_only();
+        self.ensure(bound, "a trusted KEK", "none, under a plan that binds no key to it")
     }
 
     /// The package is for the KEK of the offer that was taken, and of the keys that the log names.
@@ -435,12 +456,17 @@ impl At<'_> {
     /// The closing says what the entry's step destroyed.
     fn closing(&self, document: Hash) -> Result<()> {
         let Some(closing) = self.record.documents.closing.by_hash(document) else { return Ok(()) };
-        let kek = matches!(self.entry.event, Event::KekDestroy { .. });
+        let (event, body) = (&self.entry.event, closing.body());
+        self.planned_token(body.token.as_ref())?;
+        let kek = matches!(event, Event::KekDestroy { .. });
         let kek = kek.then(|| self.state.kek_made()).transpose()?;
-        self.planned_token(closing.body().token.as_ref())?;
-        let expected =
-            Closing { kek_fingerprint: kek.map(|kek| kek.fingerprint), ..closing.body().clone() };
-        self.document_says(Kind::Closing, closing.body(), &expected)
+        let accepted = event.took().is_some();
+        body.follows(kek.map(|kek| kek.fingerprint), accepted)
+            .map_err(|(found, expected)| self.says(Rule::DocumentContent, &found, &expected))?;
+        let backup = accepted && self.record.plan.source == Originals::Destroy;
+        let said = |backup: bool| format!("a closing that tells of backups: {backup}");
+        let found = body.backup.is_some();
+        self.ensure(found == backup, &said(found), &said(backup))
     }
 
     /// What the registration says of nodes and primaries is what the log says of them.
@@ -464,13 +490,17 @@ impl At<'_> {
     }
 
     /// A key that is retired is not primary, as far as orders and evidence tell.
-    fn retired(&self, thumbprint: &str) -> Result<()> {
+    fn retired(&self, thumbprint: &str, spki: Hash) -> Result<()> {
         let upper = |c: char| c.is_ascii_digit() || ('A'..='F').contains(&c);
         let fits = thumbprint.len() == 40 && thumbprint.chars().all(upper);
         let expected = "SHA-1 of its certificate, 40 upper-case hex characters";
         self.ensure(fits, "a thumbprint that is none", expected)?;
         let nodes = &self.state.nodes;
         let Some((brief, _)) = self.brief()? else { return Ok(()) };
+        let one = brief.keys.iter().find(|key| key.thumbprint == thumbprint || key.spki == spki);
+        let same = one.is_none_or(|key| key.thumbprint == thumbprint && key.spki == spki);
+        let found = format!("{thumbprint} is retired, with the public key {spki}");
+        self.ensure(same, &found, "a key of this ceremony with its own certificate, or neither")?;
         let ready = nodes.ready.values();
         let ready = ready.filter_map(|hash| self.record.evidence.get(hash));
         let primary = nodes.primaries(brief.primaries(), ready);
@@ -481,6 +511,7 @@ impl At<'_> {
 
     /// Evidence is whole, and was proven under the order that stood then.
     fn evidence(&self, evidence: &NodeEvidence) -> Result<()> {
+        evidence.not_ahead(self.entry.time)?;
         let nodes = &self.state.nodes;
         let standing = nodes.standing().map(|order| order.hash()).transpose()?;
         let said = &evidence.statement;
@@ -533,6 +564,18 @@ impl At<'_> {
         ))
     }
 
+    /// An import looks for what one that a quorum came to has left, and asks no custodian where every
+    /// key is whole.
+    fn unwrapped(&self) -> Result<()> {
+        let Event::Import { keys, .. } = &self.entry.event else { return Ok(()) };
+        let threshold = usize::from(self.record.plan.quorum.threshold);
+        let opened = self.state.quorum.as_ref().filter(|one| one.open);
+        let looked = opened.is_some_and(|one| one.earlier >= threshold);
+        let made = keys.iter().any(|key| key.made);
+        let found = "a quorum came again, and no key was made";
+        self.ensure(made || !looked, found, "one that was made, at least")
+    }
+
     /// Who opened the seal, or holds a share, is one of the plan's custodians.
     fn custodians(&self) -> Result<()> {
         let quorum = &self.record.plan.quorum;
@@ -542,8 +585,9 @@ impl At<'_> {
             Event::Quorum { custodians, spent, deputies, changed } => {
                 let distinct: BTreeSet<_> = custodians.iter().collect();
                 let all_at_once = distinct.len() >= usize::from(quorum.threshold);
+                let once = |ids: &[Id]| ids.iter().collect::<BTreeSet<_>>().len() == ids.len();
                 let first = !self.state.quorum.as_ref().is_some_and(|quorum| quorum.open);
-                let whole = distinct.len() == custodians.len()
+                let whole = [custodians, spent, deputies].into_iter().all(|ids| once(ids))
                     && (all_at_once || !first || distinct.len() == 1)
                     && custodians.iter().all(|id| planned(id).is_some())
                     && spent.iter().all(|id| distinct.contains(id))
@@ -631,11 +675,14 @@ impl At<'_> {
             "answers" => Rule::DocumentAnswers,
             _ => Rule::DocumentContent,
         };
-        Err(rule.refuse(
-            escape(&format!("{}: the {kind} says {field} {found}", self.place())),
-            escape(&format!("what the log says: {field} {expected}")),
-            EXCHANGED,
-        ))
+        let found = format!("the {kind} says {field} {found}");
+        Err(self.says(rule, &found, &format!("what the log says: {field} {expected}")))
+    }
+
+    /// A document of the entry's says what the log does not.
+    fn says(&self, rule: Rule, found: &str, expected: &str) -> Error {
+        let found = format!("{}: {found}", self.place());
+        rule.refuse(escape(&found), escape(expected), EXCHANGED)
     }
 
     fn ensure(&self, holds: bool, found: &str, expected: &str) -> Result<()> {

@@ -3,7 +3,6 @@
 
 mod approvals;
 mod archive;
-mod attested;
 mod contents;
 pub mod counterpart;
 mod documents;
@@ -12,22 +11,22 @@ mod held;
 mod logs;
 mod published;
 mod rest;
-pub mod waiting;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::log::claims::claims;
-use crate::log::{MAX_LOG, SourceDestroyed};
-use crate::plan::MAX_PLAN;
+use crate::log::claims::CLAIMS;
+use crate::log::{MAX_LOG, PlainImported, SourceDestroyed};
+use crate::plan::{Custodian, MAX_PLAN};
 use crate::service::NodeEvidence;
 use crate::signature::{self, Namespace};
 use crate::{
     Error, Event, Finding, Gate, Hash, Id, Originals, PLAN_FILE, Plan, Program, Result, Rule,
     RuleOutcome, Side, Signed, TransferRoute, escape, folder, list, list_or,
 };
+pub use approvals::{form_error, request_again};
 use archive::Archive;
 use counterpart::VerifiedLog;
 use documents::Documents;
@@ -61,10 +60,8 @@ impl Verdict {
         } else {
             "the record is not complete"
         };
-        let aborted = match self.aborted {
-            true => "ABORTED: this ceremony ended without its aim; ",
-            false => "",
-        };
+        let aborted =
+            if self.aborted { "ABORTED: this ceremony ended without its aim; " } else { "" };
         format!("{aborted}nothing false was found; {complete}; {} checks hold", self.holds.len())
     }
 
@@ -187,7 +184,6 @@ pub fn verify(folders: &[PathBuf], against: &Against) -> Result<Verdict> {
     let record = Record::read(folders, against.plan_file.as_deref(), MAX_LOG, &mut verdict)?;
     let Record { folders, plan, documents, logs, .. } = &record;
     contents::check(documents, plan, logs, &mut verdict)?;
-    attested::check(documents, plan, logs, &mut verdict)?;
     published::check(documents, plan, &mut verdict)?;
     for log in logs.all() {
         held::check(&record, log, &mut verdict)?;
@@ -206,7 +202,7 @@ pub fn verify(folders: &[PathBuf], against: &Against) -> Result<Verdict> {
         verdict.noted.extend(unpassed.map(unsigned));
     }
     for log in logs.all() {
-        say_entries(log, &mut verdict)?;
+        say_entries(plan, log, &mut verdict)?;
     }
     Ok(verdict)
 }
@@ -293,7 +289,7 @@ fn say_claims(plan: &Plan, logs: &Logs, verdict: &mut Verdict) {
             "what machines said of themselves (preflight)",
             "the clocks: order comes from the chains, times are what machines said",
             "that a node is the machine its name says",
-            "who held a custodian's identity, and who stood in the room",
+            "who opened the seal, who held a custodian's identity, and who stood in the room",
         ]
         .map(str::to_owned),
     );
@@ -341,10 +337,60 @@ fn say_claims(plan: &Plan, logs: &Logs, verdict: &mut Verdict) {
     }
 }
 
+/// How often each claim stands in a log, by `event.field`, where the plan and the entries before it
+/// leave it open; so does what is a claim within a field that is none.
+///
+/// # Errors
+/// As [`VerifiedLog::walk`].
+pub fn claims(plan: &Plan, log: &VerifiedLog) -> Result<BTreeMap<String, usize>> {
+    let mut all = BTreeMap::new();
+    let mut count = |name: &str, field: &str, times| {
+        *all.entry(format!("{name}.{field}")).or_default() += times;
+    };
+    let exports = |event: &Event| {
+        matches!(event, Event::Approval { gate: Gate::Export, .. } | Event::Export { .. })
+    };
+    let last = log.entries.iter().rposition(|entry| exports(&entry.event));
+    let deputies = plan.quorum.custodians.iter().any(Custodian::has_deputy);
+    log.walk(|state, entry| {
+        let (event, name) = (&entry.event, entry.event.name());
+        let cut_off = state.pending.is_some() && matches!(event, Event::Intent { .. });
+        count("intent", "step", usize::from(cut_off));
+        let fields = CLAIMS.iter().filter(|(of, _)| *of == name).flat_map(|(_, fields)| *fields);
+        for field in fields {
+            let open = match (name, *field) {
+                ("init", "superseded") => plan.supersedes.is_some(),
+                ("keys-create", "token") => state.side == Side::Tenant,
+                ("kek-destroy", "keys") => state.aborted.is_some(),
+                (_, "deputy" | "deputies") => deputies,
+                _ => true,
+            };
+            count(name, field, usize::from(open));
+        }
+        if let Event::KeysCreate { keys, .. }
+        | Event::Import { keys, .. }
+        | Event::ImportPlain(PlainImported { keys, .. }) = event
+        {
+            if state.made_all(event).is_none() {
+                count(name, "keys.made", keys.len());
+            }
+            let shown = last.is_some_and(|last| log.entries[last].head.seq > entry.head.seq);
+            if state.side == Side::Tenant && !shown {
+                count(name, "keys.spki", keys.len());
+                count(name, "keys.certificate", keys.len());
+            }
+        }
+        Ok(())
+    })?;
+    count("intent", "step", usize::from(log.state.pending.is_some()));
+    all.retain(|_, times| *times > 0);
+    Ok(all)
+}
+
 /// What of a log only its writer says, and what is odd about it.
-fn say_entries(log: &VerifiedLog, verdict: &mut Verdict) -> Result<()> {
+fn say_entries(plan: &Plan, log: &VerifiedLog, verdict: &mut Verdict) -> Result<()> {
     let side = log.state.side;
-    let claims = claims(log.events().map(|(_, event)| event))?;
+    let claims = claims(plan, log)?;
     let count = log.entries.len() + claims.values().sum::<usize>();
     let claims = claims.iter().map(|(field, count)| format!("{field} {count}"));
     let claims = list_or("nothing else", claims);

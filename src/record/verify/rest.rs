@@ -202,7 +202,7 @@ impl Walk<'_> {
             (_, None) => "is of keys of which nothing here says what they are",
             (Some(registry), Some(brief)) => {
                 let told = RegisteredSet::of(&brief);
-                let mut sets = registry.key_sets().iter();
+                let mut sets = registry.key_sets.iter();
                 match sets.find(|set| set.plan_hash == told.plan_hash) {
                     Some(set) if set.keys == told.keys => "has the keys that nodes were told of",
                     Some(_) => "has OTHER keys than nodes were told of",

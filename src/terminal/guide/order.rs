@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::guide::{Turn, script};
 use record::{Kind, Plan, Result, Rule, Side, Step};
 
-/// Goes through both scripts of a plan as people would, each side as far as it can.
+/// Goes through both scripts of a plan as people would, each side as far as it gets.
 ///
 /// # Errors
 /// `PHASE-ORDER`, naming the step and the document that cannot be there yet.

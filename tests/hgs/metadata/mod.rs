@@ -232,8 +232,7 @@ fn show(name: &str, bytes: &[u8]) -> Result<String, Error> {
     let path = folder.path().join(name);
     std::fs::write(&path, bytes).unwrap();
     let mut out = Vec::new();
-    record::show::show(&path, record::show::Language::English, &mut out)
-        .map(|()| String::from_utf8(out).unwrap())
+    show::show(&path, show::Language::English, &mut out).map(|()| String::from_utf8(out).unwrap())
 }
 
 #[test]

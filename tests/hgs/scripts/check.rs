@@ -9,7 +9,7 @@ use super::{
     contract::{COMMANDS, Command, MEMBERS, Takes},
     order::{announced, order, rules},
 };
-use ceremony::services::{Service, hgs::Hgs};
+use ceremony::services::hgs::HGS;
 
 /// A script and its tree.
 pub struct Script<'a> {
@@ -283,7 +283,7 @@ pub fn check(script: &Script<'_>, common: &Script<'_>) -> Vec<String> {
     found.extend(rules(&calls));
     found.extend(order(&calls));
     // The list that Keyferry itself has, and that the model of a cluster follows.
-    let steps = Hgs.steps().iter().filter(|step| step.program == script.name);
+    let steps = HGS.steps.iter().filter(|step| step.program == script.name);
     let steps: Vec<&str> = steps.map(|step| step.name).collect();
     if !steps.is_empty() {
         found.extend(announced(&calls, &steps));

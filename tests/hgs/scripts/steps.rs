@@ -7,7 +7,7 @@ use super::{
     SCRIPTS,
     node::{At, Ended, Node, Scope, powershell, scripts},
 };
-use ceremony::services::{Service, hgs::Hgs};
+use ceremony::services::hgs::HGS;
 use record::rule::Rule;
 
 /// What happens: its name, the traps that it sets, and what it changes of the node.
@@ -55,7 +55,7 @@ fn told(code: i32, said: &str) -> bool {
 
 /// One script at one place, with each fault before each of its steps.
 fn each(script: &str, at: At, arguments: &str) -> Vec<String> {
-    let steps = Hgs.steps().iter().filter(|step| step.program == script);
+    let steps = HGS.steps.iter().filter(|step| step.program == script);
     let faults = steps.flat_map(|step| FAULTS.map(|fault| (step.name, fault)));
     let nodes: Vec<_> = faults
         .map(|(step, fault)| {

@@ -11,13 +11,7 @@ use record::log::{self, Event};
 fn events(archive: &std::path::Path, side: &str) -> Vec<Event> {
     let name = format!("{side}.log.jsonl");
     let bytes = fs::read(archive.join(&name)).unwrap();
-    let mut events = Vec::new();
-    log::read(bytes.as_slice(), &name, |entry| {
-        events.push(entry.event);
-        Ok(())
-    })
-    .unwrap();
-    events
+    log::entries(&bytes, &name).map(|entry| entry.unwrap().event).collect()
 }
 
 #[test]

@@ -64,7 +64,10 @@ fn a_plan_without_faults_is_taken_and_described() {
     std::fs::write(&path, &text).unwrap();
     let signature = people.sign("bob", "keyferry-plan", text.as_bytes());
     std::fs::write(people.path().join("ceremony.toml.bob.sig"), signature).unwrap();
-    let shown = authoring::check_plan(&path, &authoring::Reports::default()).unwrap().text;
+    let shown =
+        authoring::check_plan(&path, &authoring::Reports::default(), ::show::Language::English)
+            .unwrap()
+            .text;
     for expected in [
         plan.hash().to_string().as_str(),
         "2 of 3 custodians",
@@ -488,7 +491,10 @@ fn plugins_are_named_with_their_custodians() {
     let plugins = Plan::read(&path).unwrap().plugins();
     assert_eq!(plugins.keys().collect::<Vec<_>>(), ["age-plugin-tag"]);
     assert_eq!(plugins["age-plugin-tag"].len(), 1);
-    let shown = authoring::check_plan(&path, &authoring::Reports::default()).unwrap().text;
+    let shown =
+        authoring::check_plan(&path, &authoring::Reports::default(), ::show::Language::English)
+            .unwrap()
+            .text;
     assert!(shown.contains("program:    age-plugin-tag for the recipients of "), "{shown}");
 }
 

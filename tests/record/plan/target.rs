@@ -142,8 +142,9 @@ fn the_template_has_a_block_for_hgs() {
     let plan = Plan::parse(plan.into_bytes()).unwrap();
     assert!(matches!(&plan.target, ServicePlan::Hgs { soak_hours: 24, .. }));
     assert_eq!(plan.trial, Trial::This);
-    let explained = std::fs::write(&path, plan.bytes())
-        .map(|()| authoring::check_plan(&path, &authoring::Reports::default()));
+    let explained = std::fs::write(&path, plan.bytes()).map(|()| {
+        authoring::check_plan(&path, &authoring::Reports::default(), ::show::Language::English)
+    });
     let text = explained.unwrap().unwrap().text;
     for expected in ["KSP", "rotation", "24 hours", "trial:"] {
         assert!(text.contains(expected), "{expected}: {text}");

@@ -73,11 +73,9 @@ fn kept() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for (archive, side) in replayed() {
         let log = fs::read(archive.join(format!("{side}.log.jsonl"))).unwrap();
-        record::log::read(log.as_slice(), "a kept log", |entry| {
-            found.extend(features(&entry.event));
-            Ok(())
-        })
-        .unwrap();
+        for entry in record::log::entries(&log, "a kept log") {
+            found.extend(features(&entry.unwrap().event));
+        }
     }
     found
 }

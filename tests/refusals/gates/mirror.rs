@@ -83,6 +83,40 @@ fn an_intent_without_result_is_settled_from_the_hsm() {
     }
 }
 
+/// The same, where one custodian had come before: the receipt needs a quorum, so custodians come again,
+/// although every key is found.
+#[test]
+fn who_opened_the_seal_comes_again_where_the_record_of_it_is_lost() {
+    let mut stage = mirrored();
+    stage.walk_to(Done::PackageCheck);
+    stage.pass("hoster", "import", &["import", "medium/package"]);
+    let import = |stage: &Stage, who: &[&str]| {
+        let given = stage.shares(who);
+        let given = given.iter().map(String::as_str);
+        stage.hoster(&["import", "medium/package"].into_iter().chain(given).collect::<Vec<_>>())
+    };
+    import(&stage, &["cyd"]).refused("SHARE-QUORUM");
+    import(&stage, &["dan", "fay", "gus"]).ok();
+    let mirror = stage.path("mirror-hoster/log.jsonl");
+    let text = fs::read_to_string(&mirror).unwrap();
+    let intent = text.rfind("\"event\":\"intent\"").unwrap();
+    let end = intent + text[intent..].find('\n').unwrap() + 1;
+    fs::write(&mirror, &text[..end]).unwrap();
+    burn(&stage, "hoster");
+    import(&stage, &["dan", "fay", "gus"]).ok();
+    let found = events(&stage, "hoster", "import").remove(0);
+    assert!(found["keys"].as_array().unwrap().iter().all(|key| key["made"] == false), "{found}");
+    let receipt = &stage.json("hoster/outbox/receipt/receipt.json")["body"];
+    assert_eq!(receipt["custodians"], serde_json::json!(["dan", "fay", "gus"]));
+    stage.done = Some(Done::Import);
+    stage.walk_to(Done::TenantClose);
+    audited(&stage);
+    for side in ["tenant", "hoster"] {
+        let archive = stage.path(&format!("{side}/archive"));
+        run(Command::new("ceremony-scripts/verify").arg(archive));
+    }
+}
+
 #[test]
 fn a_mirror_is_of_one_ceremony_and_goes_on_alone_never() {
     let mut stage = mirrored();

@@ -70,7 +70,10 @@ fn a_bag_that_comes_back_wrong_blocks_until_two_officers_have_signed() {
         };
         bag("bag-out", "A 1", "intact");
         let said = bag("bag-in", number, condition);
-        assert!(said.contains("It blocks the next step"), "{said}");
+        assert!(
+            said.contains("It blocks every step of this side but `deviation` and `abort`"),
+            "{said}"
+        );
         let text = stage.hoster(&["kek", "create"]).refused("BAG-NUMBER");
         assert!(
             text.contains(number) && text.contains("A 1") && text.contains("deviation"),

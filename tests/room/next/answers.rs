@@ -52,9 +52,9 @@ const ENGLISH: Said = Said {
     stopped: "goes on from here",
     word: ["Word ", " of 16: "],
     how: "16 words, one at a time or several",
-    unreadable: "is no word of this place",
+    unreadable: "cannot be the word here",
     several: "may be",
-    wrong: "is not the word of this place",
+    wrong: "is not the right word here",
     more: "There are only 16 words",
     again: "Those were five wrong words",
     control: "an arrow key?",
@@ -79,9 +79,9 @@ const GERMAN: Said = Said {
     stopped: "hiermit geht es weiter",
     word: ["Wort ", " von 16: "],
     how: "16 Wörter, einzeln oder mehrere",
-    unreadable: "ist kein Wort dieser Stelle",
+    unreadable: "kommt an dieser Stelle nicht vor",
     several: "kann",
-    wrong: "ist nicht das Wort dieser Stelle",
+    wrong: "ist hier nicht das richtige Wort",
     more: "Es sind nur 16 Wörter",
     again: "Das waren fünf falsche Wörter",
     control: "eine Pfeiltaste?",
@@ -91,7 +91,7 @@ const GERMAN: Said = Said {
     yes: "ja",
     no: ["nein", "ende"],
     note: "notiz",
-    done: "Getan.",
+    done: "Erledigt.",
 };
 
 impl Said {

@@ -237,7 +237,7 @@ fn a_plan_of_ones_own_is_rehearsed() {
     desk.enter("Enter beginnt");
     let plan = Plan::read(&plan).unwrap();
     desk.answer("Wort 1 von 16", &fingerprint::words(&plan.hash().0)[..16].join(" "));
-    desk.sees("Getan.");
+    desk.sees("Erledigt.");
     desk.answer("Enter beginnt", "q");
     choose(&mut desk, "q");
     desk.answer("End here?", "yes");

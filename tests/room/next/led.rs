@@ -9,7 +9,7 @@ use super::{
     share,
 };
 use crate::common::{
-    PIN, SO_PIN, kryoptic,
+    MODULE, PIN, SO_PIN, kryoptic,
     production::{self, machine_rules},
     run,
     stage::{CUSTODIANS, Done, Family, Setting, Stage},
@@ -25,14 +25,16 @@ type Said = (&'static str, &'static str);
 
 const READY: Said = ("Enter to begin", "Enter beginnt");
 const SIGN: Said = ("Officers must sign first", "Erst müssen Officers unterschreiben");
-const DONE: Said = ("Done.", "Getan.");
+const DONE: Said = ("Done.", "Erledigt.");
 const WHICH: Said = ("Number, or Enter to go back", "Nummer, oder Enter zurück");
-const NUMBER: Said = ("The number that is printed on the bag", "Die Nummer, die auf der Tasche");
+const NUMBER: Said =
+    ("The number that is printed on the bag", "Die aufgedruckte Nummer der Tasche");
 const INTACT: Said =
     ("Is it closed, and does nothing show", "Ist sie geschlossen, und zeigt nichts");
 const ITEM: Said = ("What is in it?", "Was ist darin?");
 const PIN_OF: Said = ("PIN of the token", "PIN des Tokens");
 const FEW: Said = ("few tries", "wenige");
+const FAILED: Said = ("It did not end well", "Das ist fehlgeschlagen");
 const STOPPED: Said = ("goes on from here", "hiermit geht es weiter");
 
 struct Led {
@@ -73,6 +75,39 @@ impl Led {
         self.desk.send(&number);
     }
 
+    /// Begins the step that comes next at this point, and answers whatever comes before the PIN.
+    fn begins_where_a_pin_is_needed(
+        &mut self,
+        stage: &Stage,
+        side: &str,
+        done: Done,
+        officers: &[&str],
+    ) {
+        self.answer(READY, "");
+        match done {
+            Done::OfferCheck => {
+                for label in ["hgs-signing", "hgs-encryption"] {
+                    self.desk.answer(label, "");
+                }
+            }
+            Done::PackageCheck => {
+                self.answer(
+                    ("Where is the folder package/?", "Wo ist der Ordner package/?"),
+                    "medium",
+                );
+            }
+            _ => {}
+        }
+        let gate = match done {
+            Done::KeysCreate => "export",
+            Done::PackageCheck => "import",
+            _ => return,
+        };
+        self.sees(SIGN);
+        stage.approve(side, gate, officers);
+        self.desk.send("");
+    }
+
     /// Confirms a custodian's share, by the words that its holder reads out.
     #[track_caller]
     fn confirms(&mut self, stage: &Stage, id: &str) {
@@ -110,7 +145,7 @@ fn a_bag_with_another_number_blocks_until_officers_have_signed() {
             led.sees(("yes: it is closed", "ja: Sie ist geschlossen"));
             led.answer(INTACT, "y");
         }
-        led.sees(("A bag did not come back as it left", "Eine Tasche kam nicht so zurück"));
+        led.sees(("did not come as it should: the laptop", "nicht so, wie es sollte: the laptop"));
         led.answer(("Enter has officers sign", "Mit Enter unterschreiben Officers"), "");
         led.sees(SIGN);
         stage.approve("hoster", "deviation", &["hana", "hugo"]);
@@ -241,7 +276,10 @@ fn it_stops_for_today_and_goes_on_with_bags_people_and_words() {
                     led.answer(first, &wrong);
                 }
                 led.desk.sees("WORDS-MISMATCH");
-                led.sees(("A bag did not come back as it left", "Eine Tasche kam nicht so zurück"));
+                led.sees((
+                    "did not come as it should: the words of the",
+                    "nicht so, wie es sollte: die Wörter des",
+                ));
                 led.answer(("Enter has officers sign", "Mit Enter unterschreiben Officers"), "q");
                 led.sees(STOPPED);
                 led.desk.ended();
@@ -295,7 +333,7 @@ fn what_hgs_nodes_publish_is_asked_for_before_it_is_accepted() {
         led.answer(("Who fetched these files?", "Wer hat diese Dateien geholt?"), "ada");
         led.answer(("Where in the network", "Wo im Netz"), "the tenant's network");
         // What is given is looked at before anything is accepted; this is no registration.
-        led.sees(("It did not end well", "Es ist nicht gut ausgegangen"));
+        led.sees(("It did not end well", "Das ist fehlgeschlagen"));
         led.desk.send("q");
         led.sees(STOPPED);
         let screen = without_colours(&led.desk.ended());
@@ -363,7 +401,7 @@ fn a_share_file_that_is_lost_is_written_again_from_the_list() {
         led.answer(whose, "nobody");
         led.answer(where_to, "medium/dan.age");
         led.desk.sees("SHARE-CUSTODIAN");
-        led.answer(("It did not end well", "Es ist nicht gut ausgegangen"), "");
+        led.answer(("It did not end well", "Das ist fehlgeschlagen"), "");
         led.answer(whose, "dan");
         led.answer(where_to, "medium/dan.age");
         led.ended();
@@ -458,7 +496,6 @@ fn the_last_tries_of_a_pin_are_said_by_a_token_that_counts() {
     for _ in 0..8 {
         assert!(!tries(&made, &["--pin", "00000000", "--list-objects"]));
     }
-    const FAILED: Said = ("It did not end well", "Es ist nicht gut ausgegangen");
     for screen in SCREENS {
         let stage = made.copy();
         let mut led = Led::at(&stage, "hoster", screen);
@@ -467,7 +504,7 @@ fn the_last_tries_of_a_pin_are_said_by_a_token_that_counts() {
         led.desk.sees("PIN-COUNT-LOW");
         led.sees(FEW);
         led.desk.sees("ssh-keygen");
-        led.sees(FAILED);
+        led.sees(SIGN);
         stage.approve("hoster", "pin-try", &["hana", "hugo"]);
         led.desk.send("");
         led.answer(PIN_OF, "00000001");
@@ -504,6 +541,156 @@ fn the_last_tries_of_a_pin_are_said_by_a_token_that_counts() {
     }
 }
 
+/// Few tries are left before `next` is begun: whoever must sign by the plan is asked to, before the
+/// first step that needs the PIN and in the middle, on both sides. For a last try nobody is asked.
+#[test]
+fn few_tries_of_a_pin_are_signed_for_in_a_new_next() {
+    let setting = Setting { shim: true, ..Setting::composite() };
+    for (side, done, officers) in [
+        ("hoster", Done::Init, ["hana", "hugo", "hedy"]),
+        ("tenant", Done::OfferCheck, ["ada", "ben", "cora"]),
+        ("tenant", Done::KeysCreate, ["ada", "ben", "cora"]),
+        ("hoster", Done::PackageCheck, ["hana", "hugo", "hedy"]),
+    ] {
+        let made = Stage::of(setting.clone(), done);
+        for screen in SCREENS {
+            let stage = made.copy();
+            // Somebody has typed a wrong one elsewhere.
+            let mut tool = Command::new("pkcs11-tool");
+            tool.args(["--module", MODULE, "--token-label", side, "--login", "--pin", "0000"]);
+            tool.arg("--list-objects").env("SOFTHSM2_CONF", stage.path("softhsm2.conf"));
+            assert!(!tool.output().unwrap().status.success());
+            let mut led = Led::at(&stage, side, screen);
+            led.begins_where_a_pin_is_needed(&stage, side, done, &officers[..2]);
+            led.desk.sees("PIN-COUNT-LOW");
+            led.sees(FEW);
+            for id in officers {
+                led.desk.sees(&format!("keyferry-officer sign FOLDER --as {id}"));
+            }
+            led.sees(SIGN);
+            // One alone is too few.
+            stage.approve(side, "pin-try", &officers[..1]);
+            led.desk.send("");
+            led.desk.sees("PIN-COUNT-LOW");
+            led.sees(SIGN);
+            stage.approve(side, "pin-try", &officers[1..2]);
+            led.desk.send("");
+            led.answer(PIN_OF, PIN);
+            if done == Done::PackageCheck {
+                led.sees(("Share file of the next custodian", "Anteilsdatei des nächsten"));
+                led.desk.control('c');
+                led.sees(STOPPED);
+                led.desk.ended();
+            } else {
+                led.sees(DONE);
+                led.ended();
+            }
+
+            let stage = made.copy();
+            let variables = [("TERM", "xterm"), ("KEYFERRY_SHIM_LIE", "final-try")];
+            let desk = Desk::at(&stage, side, &variables, screen.0, screen.1);
+            let mut led = Led { desk, language: screen.1 };
+            led.begins_where_a_pin_is_needed(&stage, side, done, &officers[..2]);
+            led.sees(("one last try", "letzter"));
+            led.sees(FAILED);
+            led.desk.send("q");
+            led.sees(STOPPED);
+            led.desk.ended();
+            assert!(!stage.is_asked(side, "pin-try"));
+        }
+    }
+}
+
+/// A token with a keypad of its own: the screen asks for no PIN, and says where it is typed.
+#[test]
+fn a_pin_is_typed_at_the_keypad_of_a_token_that_has_one() {
+    let setting = Setting { shim: true, ..Setting::composite() };
+    for (side, done, officers) in [
+        ("hoster", Done::Init, ["hana", "hugo"]),
+        ("tenant", Done::OfferCheck, ["ada", "ben"]),
+        ("tenant", Done::KeysCreate, ["ada", "ben"]),
+    ] {
+        let made = Stage::of(setting.clone(), done);
+        for screen in SCREENS {
+            let stage = made.copy();
+            for (typed, comes) in
+                [("0000", ("PIN is wrong", "dass die PIN falsch ist")), (PIN, DONE)]
+            {
+                let stage = stage.copy();
+                let variables = [
+                    ("TERM", "xterm"),
+                    ("KEYFERRY_SHIM_LIE", "keypad"),
+                    ("KEYFERRY_SHIM_KEYPAD", typed),
+                ];
+                let desk = Desk::at(&stage, side, &variables, screen.0, screen.1);
+                let mut led = Led { desk, language: screen.1 };
+                led.begins_where_a_pin_is_needed(&stage, side, done, &officers);
+                led.sees(("own keypad", "am Tastenfeld"));
+                led.sees(comes);
+                led.sees(if typed == PIN { READY } else { SIGN });
+                led.desk.control('c');
+                led.sees(STOPPED);
+                let shown = without_colours(&led.desk.ended());
+                let asked = if screen.1 == "en" { PIN_OF.0 } else { PIN_OF.1 };
+                let keypad = if screen.1 == "en" { "own keypad" } else { "Tastenfeld" };
+                assert_eq!(shown.matches(asked).count(), 1, "{shown}");
+                assert_eq!(shown.matches(keypad).count(), 1, "{shown}");
+            }
+        }
+    }
+}
+
+/// Somebody stops a question with Ctrl-C, comes back, and has something to say first; a name with
+/// an apostrophe is kept as it is, and a shell reads the line that is shown.
+#[test]
+fn a_remark_after_ctrl_c_and_a_name_with_an_apostrophe() {
+    const REMARK: Said = ("What is to go on record?", "Was soll in die Aufzeichnung?");
+    const SAID: &str = "O'Neil's \"bag\" lies on the table; $HOME `stays`";
+    let made = Stage::of(Setting::composite(), Done::KekCreate);
+    for screen in SCREENS {
+        let stage = made.copy_into("O'Neil-");
+        let mut led = Led::at(&stage, "hoster", screen);
+        // At the question itself, within the remark, and in a new `next`.
+        led.answer(READY, "note");
+        led.sees(REMARK);
+        led.desk.control('c');
+        led.answer(READY, "note");
+        led.answer(REMARK, SAID);
+        led.sees(READY);
+        led.desk.control('c');
+        led.sees(STOPPED);
+        led.desk.ended();
+        let mut led = Led::at(&stage, "hoster", screen);
+        led.answer(READY, "note");
+        led.answer(REMARK, "came back: O'Neil");
+        // What is no number of the list is explained; q goes back to the step.
+        led.answer(READY, "m");
+        led.answer(WHICH, "99");
+        led.sees(("Only a number of this list", "Nur eine Nummer dieser Liste"));
+        led.answer(WHICH, "q");
+        led.chooses(("somebody comes", "jemand kommt"));
+        led.answer(("Who? (names)", "Wer? (Namen)"), "O'Neil");
+        led.answer(READY, "");
+        led.sees(SIGN);
+        led.desk.control('c');
+        led.sees(STOPPED);
+        let shown = without_colours(&led.desk.ended());
+        let log = log(&stage, "hoster");
+        let entries = log.lines().map(|line| serde_json::from_str(line).unwrap());
+        let texts: Vec<String> = entries
+            .filter_map(|entry: serde_json::Value| Some(entry["remark"]["text"].as_str()?.into()))
+            .collect();
+        assert_eq!(texts, [SAID, "came back: O'Neil"]);
+        // The command that is shown is one that a shell reads: the name is one word of it.
+        let whole = shown.replace(" \\\r\n      ", " ");
+        let line = whole.lines().map(str::trim).find(|line| line.contains("note arrival"));
+        let line = line.unwrap().replace("keyferry-hoster", "printf '%s\\n'");
+        let words = run(Command::new("sh").args(["-c", &line]));
+        let words = String::from_utf8(words).unwrap();
+        assert!(words.lines().any(|word| word == "O'Neil"), "{words}");
+    }
+}
+
 /// What production will refuse by the plan alone is said before anybody signs it.
 #[test]
 fn a_plan_that_names_no_software_will_be_refused() {
@@ -524,7 +711,7 @@ fn a_plan_that_names_no_software_will_be_refused() {
         led.answer(("Where is the plan?", "Wo ist der Plan?"), "plan");
         led.sees((
             "Production will refuse this plan (PREFLIGHT-SOFTWARE)",
-            "In Produktion wird dieser Plan verweigert (PREFLIGHT-SOFTWARE)",
+            "In der Produktion wird dieser Plan abgelehnt (PREFLIGHT-SOFTWARE)",
         ));
         led.ended();
     }

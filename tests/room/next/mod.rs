@@ -15,13 +15,14 @@ use crate::common::{
     PIN, SO_PIN,
     stage::{CUSTODIANS, Done, Setting, Stage},
 };
+use ::show::Language;
 use custody::{
     codes::{frames, lines},
     custodian,
     share::Share,
 };
 use desk::Desk;
-use record::{fingerprint, plan::Plan, rule::Rule, show::Language, terms::Side};
+use record::{fingerprint, plan::Plan, rule::Rule, terms::Side};
 use terminal::guide::{self, order};
 use terminal::texts::Texts;
 
@@ -43,9 +44,9 @@ fn begin(desk: &mut Desk, stage: &Stage) {
     let wrong = fingerprint::words_beginning("", 0);
     let wrong = wrong.iter().find(|word| **word != words[0]).unwrap();
     desk.answer("Word 1 of 16:", wrong);
-    desk.sees("is not the word of this place");
+    desk.sees("is not the right word here");
     desk.answer("Word 1 of 16:", "xyzzy");
-    desk.sees("is no word of this place");
+    desk.sees("cannot be the word here");
     desk.answer("Word 1 of 16:", &words[..15].join(" "));
     // The last one by the letters that tell it.
     let short = (1..=words[15].len())
@@ -142,6 +143,9 @@ fn import(desk: &mut Desk, stage: &Stage) {
             desk.answer("4 lines are right so far.", "");
             desk.sees("Line 5 of 5");
             desk.control('c');
+            desk.answer("4 lines are right so far.", "note");
+            desk.answer("What is to go on record?", "the sheet is hard to read");
+            desk.sees("It is on record.");
             desk.answer("4 lines are right so far.", "b");
             desk.answer("Line 4 of 5", line);
         }

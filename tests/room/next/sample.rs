@@ -13,7 +13,7 @@ use crate::common::{programs, run};
 use record::encoding::Hash;
 
 /// Whose folder it is in the sample: as long as that of the test, so that lines break alike.
-const FOLDER: &str = "/home/ada/ceremonies/demo";
+const FOLDER: &str = "/srv/ceremonies/rehearsal";
 
 fn root() -> PathBuf {
     env!("CARGO_MANIFEST_DIR").into()

@@ -9,6 +9,7 @@ use crate::common::{
     programs,
     stage::{Done, Setting, Stage},
 };
+use terminal::report::Report;
 
 /// A command at a terminal of so many columns and rows.
 fn terminal(
@@ -49,6 +50,17 @@ fn a_code_that_does_not_fit_says_so_before_it_is_drawn() {
     }
     let mut session = terminal(&stage, (200, 120), programs::HOSTER, &qr);
     session.exp_string("code 1 of").unwrap();
+    session.exp_string("Enter for the next").unwrap();
+    // Only Enter shows the next one.
+    session.send_line("maybe").unwrap();
+    session.exp_string("Only Enter (or yes) goes on").unwrap();
+    session.exp_string("Enter for the next").unwrap();
+    session.send_line("").unwrap();
+    session.exp_string("code 2 of").unwrap();
+    session.exp_string("Enter for the next").unwrap();
+    session.send_line("no").unwrap();
+    session.exp_string("ended with 4.").unwrap();
+    let mut session = terminal(&stage, (200, 120), programs::HOSTER, &qr);
     session.exp_string("Enter for the next").unwrap();
     session.send_control('c').unwrap();
     session.exp_string("ended with 4.").unwrap();
@@ -114,4 +126,104 @@ fn what_is_refused_is_json_where_the_result_would_be() {
     let output = check.output().unwrap();
     let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(said["exit_code"], 1, "{said}");
+}
+
+/// A command as a person copies it from the screen: with the lines that it goes on in.
+fn copied(screen: &str, program: &str, has: &str) -> String {
+    let whole = screen.replace(" \\\r\n", " ");
+    let line =
+        whole.lines().map(str::trim).find(|line| line.starts_with(program) && line.contains(has));
+    let line = line.unwrap_or_else(|| panic!("{program}, {has}: {screen}"));
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// On a medium that is called after its owner, O'Neil, the lines that the screen prints for those
+/// who sign are such as a shell reads: typed there, they sign.
+#[test]
+fn the_lines_to_sign_by_are_read_by_a_shell_whatever_the_medium_is_called() {
+    let stage = Stage::of(Setting::composite(), Done::KekCreate);
+    let medium = stage.path("O'Neil's medium");
+    for (folder, file) in [("plan", "ceremony.toml"), ("hoster/outbox/offer", "offer.json")] {
+        let to = medium.join(std::path::Path::new(folder).file_name().unwrap());
+        std::fs::create_dir_all(&to).unwrap();
+        std::fs::copy(stage.path(folder).join(file), to.join(file)).unwrap();
+    }
+    let bin = std::path::Path::new(programs::OFFICER).parent().unwrap();
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let plan = medium.join("plan/ceremony.toml");
+    for language in ["en", "de"] {
+        for screen in [(80, 24), (120, 40)] {
+            let shown = |program: &str, line: &[&str]| {
+                let line = [line, &["--language", language]].concat();
+                let line = if program == programs::AUDIT { &line[..line.len() - 2] } else { &line };
+                // rexpect reads bytes as characters.
+                let read = terminal(&stage, screen, program, line).exp_eof().unwrap();
+                let bytes = read.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+                String::from_utf8(bytes).unwrap()
+            };
+            let check = ["plan", "check", plan.to_str().unwrap()];
+            let offer = medium.join("offer/offer.json");
+            let show = ["show", offer.to_str().unwrap()];
+            let [checked, explained] =
+                [shown(programs::AUDIT, &check), shown(programs::OFFICER, &show)];
+            for text in [&checked, &explained] {
+                let broken = broken(text, screen.0.into());
+                assert!(broken.is_empty(), "{broken:#?}");
+            }
+            let key = stage.path("people/hana");
+            for (line, signature) in [
+                (
+                    copied(&checked, "keyferry-officer", "--as hana") + " --yes",
+                    "plan/ceremony.toml",
+                ),
+                (
+                    copied(&explained, "keyferry-officer", "--as YOUR-ID") + " --yes",
+                    "offer/offer.json",
+                ),
+                (copied(&explained, "ssh-keygen", "YOUR-ID"), "offer/offer.json"),
+            ] {
+                assert!(line.contains("O'\\''Neil") || line.contains("O\\'Neil"), "{line}");
+                let typed = line
+                    .replace("KEY", &format!("'{}'", key.display()))
+                    .replace("--plan PLAN", "--plan plan/ceremony.toml")
+                    .replace("YOUR-ID", "hana");
+                let signed = medium.join(format!("{signature}.hana.sig"));
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &typed]).current_dir(stage.dir.path()).env("PATH", &path);
+                let ended = crate::common::stage::ended(&mut shell);
+                assert_eq!(ended.code, 0, "{typed}: {ended:?}");
+                let bytes = std::fs::read_to_string(&signed);
+                let bytes = bytes.unwrap_or_else(|error| panic!("{typed}: {error}: {ended:?}"));
+                assert!(bytes.starts_with("-----BEGIN SSH SIGNATURE-----"), "{bytes}");
+                std::fs::remove_file(signed).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_long_result_has_headings_and_a_short_one_is_as_it_was() {
+    // With what comes next it still fits a terminal of 24 rows.
+    const SHORT: usize = 14;
+    let report = |rows: usize| {
+        Report::new("It is made.")
+            .value("file", "offer.json")
+            .part("NOTHING IN IT")
+            .part("WORDS")
+            .lines((0..rows).map(|n| format!("{n}  one two three four")))
+            .part("WORDS")
+            .line("These were the words.")
+            .part("NOTHING AFTER IT")
+    };
+    let short = report(SHORT - 3).text();
+    assert_eq!(short.lines().count(), SHORT);
+    assert!(!short.contains("WORDS") && !short.contains("\n\n"), "{short}");
+    let long = report(SHORT - 2).text();
+    let begins = "It is made.\nfile:         offer.json\n\nWORDS\n0  one two";
+    assert!(long.starts_with(begins), "{long}");
+    assert!(long.ends_with("These were the words.\n"), "{long}");
+    assert_eq!(long.lines().count(), SHORT + 1 + 2);
+    // What is wider than the terminal takes as many rows as it is broken into.
+    let wide = Report::new("a ".repeat(80 * SHORT)).part("PART").line("one").text();
+    assert!(wide.contains("\n\nPART\none\n"), "{wide}");
 }

@@ -380,7 +380,7 @@ fn told(stage: &Stage, side: &str, text: &str) {
     let begun: Vec<String> = begun
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["seq"].to_string())
         .collect();
-    let left_out = text.split("Entries ").nth(1).unwrap().split(" say that").next().unwrap();
+    let left_out = text.split("Entries ").nth(1).unwrap().split(" say only that").next().unwrap();
     let left_out: Vec<&str> = left_out.split([',', ' ', '\n']).filter(|n| !n.is_empty()).collect();
     assert_eq!(left_out, begun);
     assert!(text.contains("has signed") && text.contains("does not appear"), "{text}");

@@ -200,6 +200,11 @@ fn a_probe_in_production_proposes_what_would_have_to_be_waived() {
     let (mut session, _) = on_terminal_with(&stage, &["P11_KIT_STRICT"], &probe);
     session.exp_string("throwaway objects with the label").unwrap();
     session.exp_string("Type yes to have them made").unwrap();
+    for typed in ["", "maybe", "?"] {
+        session.send_line(typed).unwrap();
+        session.exp_string("Only yes has them made").unwrap();
+        session.exp_string("Type yes to have them made").unwrap();
+    }
     session.send_line("no").unwrap();
     session.exp_string("nothing was made on the token").unwrap();
     session.exp_eof().unwrap();

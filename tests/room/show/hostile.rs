@@ -46,7 +46,7 @@ fn no_text() {
 /// line of its own.
 fn harmless(path: &Path) -> String {
     let mut out = Vec::new();
-    let error = record::show::show(path, record::show::Language::English, &mut out).err();
+    let error = ::show::show(path, ::show::Language::English, &mut out).err();
     let mut text = String::from_utf8(out).unwrap();
     let said = error.map(|error| error.to_string()).unwrap_or_default();
     text.push_str(&said);
@@ -186,7 +186,7 @@ fn damaged(file: &Path) {
         fs::write(&path, bytes).unwrap();
         harmless(&path);
         assert!(
-            record::show::show(&path, record::show::Language::English, &mut Vec::new()).is_err(),
+            ::show::show(&path, ::show::Language::English, &mut Vec::new()).is_err(),
             "{}",
             file.display()
         );
@@ -230,8 +230,7 @@ fn doubled(stage: &Stage) {
         let text = fs::read_to_string(stage.path(name)).unwrap();
         let path = stage.path("doubled.json");
         fs::write(&path, text.replacen(field, &format!("{field}, {field}"), 1)).unwrap();
-        let error = record::show::show(&path, record::show::Language::English, &mut Vec::new())
-            .unwrap_err();
+        let error = ::show::show(&path, ::show::Language::English, &mut Vec::new()).unwrap_err();
         says(&error.to_string(), &["DOCUMENT-FORMAT"]);
     }
 }

@@ -20,7 +20,7 @@ use record::{encoding::Hash, fingerprint};
 /// The text, or the error's.
 fn show(path: &Path) -> Result<String, record::Error> {
     let mut out = Vec::new();
-    record::show::show(path, record::show::Language::English, &mut out)
+    ::show::show(path, ::show::Language::English, &mut out)
         .map(|()| String::from_utf8(out).unwrap())
 }
 

@@ -79,6 +79,14 @@ impl Changes {
         for request in
             requests.filter(|name| name.starts_with("approvals/") && name.ends_with(".json"))
         {
+            let (from, to) = (request.clone(), request.replace("/0", "/1"));
+            self.deep(archive, format!("{request} is {to}"), move |copy| {
+                for name in names(&copy.path()) {
+                    if let Some(rest) = name.strip_prefix(&from) {
+                        fs::rename(copy.file(&name), copy.file(&format!("{to}{rest}"))).unwrap();
+                    }
+                }
+            });
             self.deep(archive, format!("no {request}"), move |copy| {
                 for name in names(&copy.path()) {
                     if name.starts_with(&request) {

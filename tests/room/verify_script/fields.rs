@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     changes::head_to_fit,
@@ -88,8 +88,11 @@ fn derived(archive: usize, path: &Path) -> Vec<Field> {
         let value: Value = serde_json::from_str(line).unwrap();
         let event = value["event"].as_str().unwrap();
         let names = value.as_object().unwrap().keys();
-        let names =
-            names.filter(|name| fields_of(event).any(|field| field.name == *name && !field.claim));
+        // Who came is a claim, which a receipt repeats.
+        let names = names.filter(|name| {
+            let repeated = event == "quorum" && ["custodians", "spent"].contains(&name.as_str());
+            repeated || fields_of(event).any(|field| field.name == **name && !field.claim)
+        });
         fields.extend(names.map(|name| Field { archive, log, entry, name: name.clone() }));
     }
     fields
@@ -104,19 +107,142 @@ fn make(field: &Field, copy: &Copy) {
 
 /// Changes an entry of a log, and makes the chain fit.
 fn chain_anew(copy: &Copy, log: &str, at: usize, change: impl Fn(&mut Value)) {
+    all_anew(copy, log, |entries, _| change(&mut entries[at]));
+}
+
+/// Changes the entries of a log, and makes their numbers, the count at the end and the chain fit.
+fn all_anew(copy: &Copy, log: &str, change: impl Fn(&mut Vec<Value>, &Path)) {
     let path = copy.file(log);
     let (mut text, mut prev) = (String::new(), "0".repeat(64));
-    for (entry, line) in fs::read_to_string(&path).unwrap().lines().enumerate() {
-        let mut value: Value = serde_json::from_str(line).unwrap();
+    let lines = fs::read_to_string(&path).unwrap();
+    let mut entries: Vec<Value> =
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let before = entries.len();
+    change(&mut entries, &copy.path());
+    let more_or_less = entries.len() != before;
+    for (at, mut value) in entries.into_iter().enumerate() {
         value["prev"] = prev.into();
-        if entry == at {
-            change(&mut value);
+        value["seq"] = (at + 1).into();
+        if more_or_less && value["event"] == "close" {
+            value["count"] = value["seq"].clone();
         }
         let line = format!("{value}\n");
         prev = Hash::of(line.as_bytes()).to_string();
         text.push_str(&line);
     }
     fs::write(&path, text).unwrap();
+}
+
+/// What the order of entries, their times and a run that was cut off say: the script names it, and
+/// the auditor refuses it too.
+#[test]
+fn the_script_names_what_is_out_of_order() {
+    fn place(entries: &[Value], event: &str) -> usize {
+        entries.iter().position(|entry| entry["event"] == event).unwrap()
+    }
+    /// Before the end, which is the last entry.
+    fn more(entries: &mut Vec<Value>, mut entry: Value) {
+        entry["time"] = entries[0]["time"].clone();
+        entries.insert(entries.len() - 1, entry);
+    }
+    fn retire(entries: &mut Vec<Value>, thumbprint: &str) {
+        let spki = entries[place(entries, "import")]["keys"][0]["spki"].clone();
+        let token = entries[place(entries, "import")]["token"].clone();
+        more(
+            entries,
+            json!({"event": "retire", "thumbprint": thumbprint, "spki": spki, "token": token}),
+        );
+    }
+    fn begun(entries: &[Value], step: &str) -> usize {
+        entries.iter().position(|entry| entry["step"] == step).unwrap()
+    }
+    type Edit = fn(&mut Vec<Value>, &Path);
+    let edits: [(&str, &str, Edit); 13] = [
+        ("hoster", "its intent before it", |entries, _| {
+            let mut repair = entries[0].clone();
+            repair = json!({"event": "repair", "bytes": 1, "hash": "5a".repeat(32), "time": repair["time"]});
+            entries.insert(place(entries, "import"), repair);
+        }),
+        ("hoster", "an import that was begun, before it", |entries, _| {
+            let repair = json!({"event": "repair", "bytes": 1, "hash": "5a".repeat(32), "time": entries[0]["time"]});
+            entries.insert(place(entries, "quorum"), repair);
+        }),
+        ("hoster", "a quorum before it", |entries, archive| {
+            // Two came where three are a quorum, and the receipt says so too.
+            entries.retain(|entry| entry["custodians"].as_array().is_none_or(|all| all.len() < 3));
+            let path = archive.join("receipt/receipt.json");
+            let bytes = fs::read(&path).unwrap();
+            let mut receipt: Value = serde_json::from_slice(&bytes).unwrap();
+            for list in ["custodians", "spent"] {
+                receipt["body"][list].as_array_mut().unwrap().truncate(2);
+            }
+            let changed = serde_json::to_vec_pretty(&receipt).unwrap();
+            fs::write(&path, &changed).unwrap();
+            let [made, changed] = [&bytes, &changed].map(|one| Hash::of(one).to_string());
+            for entry in entries {
+                *entry = serde_json::from_str(&entry.to_string().replace(&made, &changed)).unwrap();
+            }
+        }),
+        ("hoster", "keys is", |entries, _| {
+            // Begun again, and nobody came: then every key was there.
+            let again = entries[begun(entries, "import")].clone();
+            entries.insert(place(entries, "import"), again);
+        }),
+        ("hoster", "at most 10 minutes ahead", |entries, _| {
+            let evidence = place(entries, "evidence");
+            entries[evidence]["time"] = json!("2020-01-01T00:00:00Z");
+        }),
+        ("tenant", "a KEK that is trusted before it", |entries, _| {
+            entries.retain(|entry| entry["event"] != "kek-trust" && entry["step"] != "kek-trust");
+        }),
+        ("tenant", "a plan that binds keys to a trusted KEK", |entries, _| {
+            let at = place(entries, "offer-check") + 1;
+            let kek = json!({"id": "5a".repeat(20), "fingerprint": entries[at - 1]["fingerprint"]});
+            let time = &entries[0]["time"];
+            let intent =
+                json!({"event": "intent", "step": "kek-trust", "attempt": 1, "time": time});
+            let trust = json!({"event": "kek-trust", "kek": kek, "attributes": [], "token": {}, "time": time});
+            entries.splice(at..at, [intent, trust]);
+        }),
+        ("hoster", "10 minutes ahead when it was ready", |entries, _| {
+            let primary = place(entries, "primary");
+            entries[primary]["time"] = json!("2020-01-01T00:00:00Z");
+        }),
+        ("hoster", "40 upper-case hex characters", |entries, _| retire(entries, "zz")),
+        ("hoster", "a key that is primary no more", |entries, archive| {
+            let mut evidence =
+                fs::read_dir(archive.join("evidence")).unwrap().map(|file| file.unwrap().path());
+            let active = evidence.find(|path| path.to_string_lossy().contains("-active-")).unwrap();
+            let evidence: Value = serde_json::from_slice(&fs::read(active).unwrap()).unwrap();
+            let said: Value =
+                serde_json::from_str(evidence["statement"].as_str().unwrap()).unwrap();
+            retire(entries, said["primaries"][0]["thumbprint"].as_str().unwrap());
+        }),
+        ("hoster", "an entry of keyferry/1", |entries, _| {
+            entries[1]["time"] = json!("2026-11-27T23:59:60Z");
+        }),
+        ("hoster", "an entry of keyferry/1", |entries, _| {
+            more(entries, json!({"event": "note", "remark": {"kind": "rumour", "text": "x"}}));
+        }),
+        ("hoster", "an entry of keyferry/1", |entries, _| {
+            more(entries, json!({"event": "repair", "bytes": "many", "hash": "5a".repeat(32)}));
+        }),
+    ];
+    for (side, said, edit) in edits {
+        let of = if said.starts_with("a plan") { "composite" } else { "single-shot" };
+        let archive = kept().into_iter().find(|one| one.ends_with(format!("{of}-local/{side}")));
+        let copy = Copy::of(&archive.unwrap());
+        let log = match side {
+            "tenant" => "tenant.log.jsonl",
+            _ => "hoster.log.jsonl",
+        };
+        all_anew(&copy, log, edit);
+        head_to_fit(&copy, log);
+        copy.make_sums();
+        let found = script(&copy.path(), &[]).err;
+        assert!(found.starts_with("FALSE: entry ") && found.contains(said), "{said}: {found}");
+        audited(&copy.path()).unwrap_err();
+    }
 }
 
 /// In the log that travelled, too, `init` names enough officers of both sides.

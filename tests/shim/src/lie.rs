@@ -45,6 +45,9 @@ pub enum Lie {
     FinalTry,
     /// Its PIN is locked.
     PinLocked,
+    /// No lie of the token's, but what SoftHSM does not have: a keypad. Its PIN is what
+    /// `KEYFERRY_SHIM_KEYPAD` has, as if somebody had typed it there.
+    Keypad,
     /// Every search finds a million objects.
     MillionObjects,
     /// The module has no function list.
@@ -71,6 +74,7 @@ impl Lie {
             Some("keeps") => Ok(Lie::Keeps),
             Some("final-try") => Ok(Lie::FinalTry),
             Some("pin-locked") => Ok(Lie::PinLocked),
+            Some("keypad") => Ok(Lie::Keypad),
             Some("million-objects") => Ok(Lie::MillionObjects),
             Some("no-list") => Ok(Lie::NoList),
             Some("two-lists") => Ok(Lie::TwoLists),

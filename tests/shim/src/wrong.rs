@@ -43,6 +43,7 @@ pub fn spoiling(list: &CK_FUNCTION_LIST) -> CK_FUNCTION_LIST {
 pub fn lying(list: &CK_FUNCTION_LIST) -> CK_FUNCTION_LIST {
     CK_FUNCTION_LIST {
         C_GetTokenInfo: Some(token_info),
+        C_Login: Some(login),
         C_GetAttributeValue: Some(attribute_value),
         C_FindObjects: Some(find_objects),
         C_DestroyObject: Some(destroy_object),
@@ -178,9 +179,27 @@ unsafe extern "C" fn token_info(slot: CK_SLOT_ID, info: *mut CK_TOKEN_INFO) -> C
             info.flags |= CKF_USER_PIN_FINAL_TRY | CKF_SO_PIN_FINAL_TRY;
         }
         (Some(Lie::PinLocked), Some(info)) => info.flags |= CKF_USER_PIN_LOCKED,
+        (Some(Lie::Keypad), Some(info)) => info.flags |= CKF_PROTECTED_AUTHENTICATION_PATH,
         _ => {}
     }
     answer
+}
+
+unsafe extern "C" fn login(
+    session: Session,
+    user: CK_USER_TYPE,
+    pin: *mut CK_UTF8CHAR,
+    length: CK_ULONG,
+) -> CK_RV {
+    if lie() != Some(Lie::Keypad) {
+        return of!(honest, C_Login(session, user, pin, length));
+    }
+    // Whoever passes a PIN to a token with a keypad has asked somebody for it.
+    let Some(typed) = std::env::var_os("KEYFERRY_SHIM_KEYPAD").filter(|_| pin.is_null()) else {
+        return CKR_ARGUMENTS_BAD;
+    };
+    let mut typed = typed.into_encoded_bytes();
+    of!(honest, C_Login(session, user, typed.as_mut_ptr(), typed.len() as CK_ULONG))
 }
 
 unsafe extern "C" fn destroy_object(session: Session, object: Object) -> CK_RV {

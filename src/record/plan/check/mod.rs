@@ -8,10 +8,9 @@ use std::collections::BTreeMap;
 
 use toml::Spanned;
 
-use crate::brought::text;
 use crate::plan::raw::{RawPlan, RawWaiver};
 use crate::plan::{Fault, Faults, Party, Waiver};
-use crate::{FORMAT, Hash, Id, Mechanism, Mode, OaepHash, Plan, Rule, TransferRoute, quote};
+use crate::{FORMAT, Hash, Id, Mechanism, Mode, OaepHash, Plan, Rule, TransferRoute, quote, text};
 
 /// How everything begins that the template leaves to be filled in.
 const PLACEHOLDER: &str = "REPLACE-";

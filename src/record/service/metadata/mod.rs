@@ -7,8 +7,7 @@ mod xml;
 
 use roxmltree::{Document, Node};
 
-use crate::brought::text;
-use crate::{Result, Rule, escape};
+use crate::{Result, Rule, escape, text};
 pub use compare::{Certificate, Comparison};
 
 /// The greatest size of a metadata file, in bytes.

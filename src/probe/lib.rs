@@ -11,20 +11,18 @@ pub mod profile;
 
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
-use crate::encoding::{Hash, as_text};
-use crate::rule::Rule;
-use crate::terms::{FORMAT, Finding, KwpFlavour, Mechanism, OaepHash, Side, TokenIdentity, named};
-use crate::{Result, folder};
 use profile::Profile;
+use record::{
+    FORMAT, Finding, Hash, KwpFlavour, Mechanism, OaepHash, Result, Rule, Side, TokenIdentity,
+    as_text, escape, folder, named,
+};
+use strict_json::strict_json;
 
 /// The greatest size of a report, in bytes; a token with 300 mechanisms makes 60 KiB.
 pub const MAX_PROBE: u64 = 1 << 20;
 
 /// The report of one token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Probe {
     /// `keyferry/1`.
     pub format: String,
@@ -84,8 +82,7 @@ pub struct Probe {
 }
 
 /// The PKCS#11 module, as a file and as it says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct ModuleFacts {
     /// Its file name.
     pub file: String,
@@ -102,8 +99,7 @@ pub struct ModuleFacts {
 }
 
 /// Facts of CK_TOKEN_INFO (PKCS#11 v3.1, 3.2).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct TokenFacts {
     /// CK_TOKEN_INFO.hardwareVersion, as `major.minor`.
     pub hardware: String,
@@ -137,8 +133,7 @@ pub struct TokenFacts {
 }
 
 /// A mechanism as the module lists it (PKCS#11 v3.1, 5.5.5 and 5.5.6): a claim.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct MechanismFacts {
     /// Its number.
     pub id: MechanismId,
@@ -157,29 +152,16 @@ pub struct MechanismFacts {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MechanismId(pub u64);
 
-impl std::fmt::Display for MechanismId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "0x{:08x}", self.0)
-    }
-}
-
-impl std::str::FromStr for MechanismId {
-    type Err = String;
-
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let digits = text.strip_prefix("0x");
-        let number = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
-        let id = number.map(MechanismId);
-        id.filter(|id| id.to_string() == text)
-            .ok_or_else(|| "expected a mechanism's number such as 0x00001054".into())
-    }
-}
-
-as_text!(MechanismId);
+as_text!(MechanismId, |id| format!("0x{:08x}", id.0), |text| {
+    let digits = text.strip_prefix("0x");
+    let number = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+    let id = number.map(MechanismId);
+    id.filter(|id| id.to_string() == text)
+        .ok_or_else(|| "expected a mechanism's number such as 0x00001054".into())
+});
 
 /// What an AES key wrap with padding made of an AES-256 key: 40 bytes are RFC 5649, 48 are PKCS#7.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct KeyWrapFacts {
     /// The mechanism.
     pub id: MechanismId,
@@ -188,8 +170,7 @@ pub struct KeyWrapFacts {
 }
 
 /// Whether a key of this size could be made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct SizeFacts {
     /// The modulus, or the field of the curve, in bits.
     pub bits: u32,
@@ -198,8 +179,7 @@ pub struct SizeFacts {
 }
 
 /// An object of a kind that a ceremony makes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct ObjectFacts {
     /// Of which kind.
     pub object: String,
@@ -214,8 +194,7 @@ pub struct ObjectFacts {
 }
 
 /// Throwaway objects that a killed probe had left.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct LeftFacts {
     /// Their CKA_LABEL.
     pub label: String,
@@ -224,8 +203,7 @@ pub struct LeftFacts {
 }
 
 /// A trial that did not end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct UnfinishedTrial {
     /// What was tried.
     pub trial: String,
@@ -244,8 +222,7 @@ named! {
 }
 
 /// One way to wrap or unwrap, tried.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct TransferFacts {
     /// Which end.
     pub direction: Direction,
@@ -258,8 +235,8 @@ pub struct TransferFacts {
 }
 
 /// What became of a trial.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "outcome", rename_all = "lowercase", deny_unknown_fields)]
+#[strict_json]
+#[serde(tag = "outcome", rename_all = "lowercase")]
 pub enum TrialOutcome {
     /// It works: what it makes, or what it takes.
     Works {
@@ -281,8 +258,7 @@ pub enum TrialOutcome {
 }
 
 /// A throwaway KEK of the plan's template.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct KekFacts {
     /// By which mechanism it unwraps.
     pub mechanism: Mechanism,
@@ -292,8 +268,7 @@ pub struct KekFacts {
 }
 
 /// A rule that a KEK misses.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct MissedFacts {
     /// The rule.
     pub rule: Rule,
@@ -302,8 +277,7 @@ pub struct MissedFacts {
 }
 
 /// Something that an attribute forbids, tried on a throwaway object.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct EnforcedFacts {
     /// On what it was tried.
     pub object: String,
@@ -329,19 +303,19 @@ impl Probe {
     /// Reads a report. Its signatures are verified where there is a plan that names who may sign.
     ///
     /// # Errors
-    /// `DOCUMENT-FORMAT`, `DOCUMENT-KIND`; [`crate::Error::Failed`] where it can't be read.
+    /// `DOCUMENT-FORMAT`, `DOCUMENT-KIND`; [`record::Error::Failed`] where it can't be read.
     pub fn read(path: &Path) -> Result<(Self, Vec<u8>)> {
         let bytes = folder::read_file(path, MAX_PROBE)?;
         let probe: Probe = serde_json::from_slice(&bytes).map_err(|error| {
             Rule::DocumentFormat.refuse(
-                format!("{}: {}", path.display(), crate::escape::escape(&error.to_string())),
+                format!("{}: {}", path.display(), escape(&error.to_string())),
                 "a report that `probe` of either side wrote",
                 "make the report again with this version of Keyferry",
             )
         })?;
         if probe.format != FORMAT || probe.kind != "probe" {
             return Err(Rule::DocumentKind.refuse(
-                crate::escape::escape(&format!("{} {}", probe.format, probe.kind)),
+                escape(&format!("{} {}", probe.format, probe.kind)),
                 format!("{FORMAT} probe"),
                 "give the file that `probe` wrote",
             ));

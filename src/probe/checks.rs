@@ -1,12 +1,8 @@
 //! What the steps of a ceremony ask of a token that its answers alone decide: a step calls each with
 //! what its token says, a forecast with what a report says.
 
-use crate::Result;
-use crate::escape::escape;
-use crate::plan::Plan;
-use crate::probe::needs::Need;
-use crate::rule::Rule;
-use crate::terms::{KwpFlavour, Side, TokenIdentity, TransferRoute};
+use crate::needs::Need;
+use record::{KwpFlavour, Plan, Result, Rule, Side, TokenIdentity, TransferRoute, escape};
 
 /// The token is one of those that the plan names for this side, where it names any.
 ///

@@ -5,9 +5,9 @@ use std::io::Write;
 
 use serde_json::json;
 
-use crate::log::{self, GENESIS};
-use crate::show::{Sentences, ShownFile, sentence, write};
-use crate::{Entry, Event, Head, Result, Rule, Side, State};
+use crate::{Sentences, ShownFile, sentence, unwritten_error, write};
+use record::log::{self, GENESIS};
+use record::{Entry, Event, Head, Result, Rule, Side, State};
 
 /// Whether a file is a log: its first line is an entry, and nothing comes before it.
 pub fn begins(start: &ShownFile) -> bool {
@@ -46,22 +46,24 @@ pub fn show(source: &ShownFile, texts: &Sentences, out: &mut dyn Write) -> Resul
 
 /// Tells every entry; what they amount to.
 fn tell(source: &ShownFile, texts: &Sentences, out: &mut dyn Write) -> Result<(State, Head)> {
-    let mut state: Option<State> = None;
-    let end = log::read(&source.bytes, &source.shown(), |entry| {
+    let (mut state, mut head) = (None::<State>, GENESIS);
+    for entry in log::entries(&source.bytes, &source.shown()) {
+        let entry = entry?;
         state.get_or_insert_with(|| State::new(side_of(&entry))).apply(&entry)?;
         let told = sentence(&entry.event, texts)?;
         let line = format!("{:>6}  {}  {}", entry.head.seq, entry.time, texts.one_line(&told));
-        writeln!(out, "{line}").map_err(super::unwritten_error)
-    })?;
-    let Some(state) = state.filter(|_| end.torn.is_empty()) else {
-        let line = end.head.seq + 1;
+        writeln!(out, "{line}").map_err(unwritten_error)?;
+        head = entry.head;
+    }
+    let Some(state) = state.filter(|_| log::torn(&source.bytes).is_empty()) else {
+        let line = head.seq + 1;
         return Err(Rule::LogFormat.refuse(
             format!("{}, line {line}: no line, or one without an end", source.shown()),
             "whole lines",
             "copy it again; on its own machine the next command mends it",
         ));
     };
-    Ok((state, end.head))
+    Ok((state, head))
 }
 
 /// The side whose log begins with this entry; one that does not begin a log is refused by either.

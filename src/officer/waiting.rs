@@ -4,13 +4,13 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::document::Header;
-use crate::gate::Request;
-use crate::layout::ClosedHead;
-use crate::probe::Probe;
-use crate::verify::approvals::{form_error, request_again};
-use crate::verify::counterpart::VerifiedLog;
-use crate::{FORMAT, Hash, Id, Plan, Result, Rule, Side, escape};
+use probe::Probe;
+use record::document::Header;
+use record::gate::Request;
+use record::layout::ClosedHead;
+use record::verify::counterpart::VerifiedLog;
+use record::verify::{form_error, request_again};
+use record::{FORMAT, Hash, Id, Plan, Result, Rule, Side, escape};
 
 /// What a file is held against.
 pub struct Basis<'a> {
@@ -28,6 +28,12 @@ pub struct Waiting {
     pub void: Option<String>,
     /// What could not be checked, and for want of what.
     pub unchecked: Vec<String>,
+}
+
+impl Waiting {
+    fn of(side: Side) -> Self {
+        Waiting { side, void: None, unchecked: Vec::new() }
+    }
 }
 
 impl Basis<'_> {
@@ -55,18 +61,20 @@ impl Basis<'_> {
     /// `DOCUMENT-HASH` where the log names another, `LOG-CHAIN` where it is of another log.
     pub fn document(&self, header: &Header, hash: Hash) -> Result<Waiting> {
         let (kind, side) = (header.document, header.side);
-        let mut unchecked =
-            vec!["that it says of earlier documents, keys and tokens what those are".to_owned()];
+        let mut waiting = Waiting::of(side);
+        waiting
+            .unchecked
+            .push("that it says of earlier documents, keys and tokens what those are".into());
         let Some(log) = self.log_of(side) else {
-            unchecked.push(format!(
+            waiting.unchecked.push(format!(
                 "that the {side} made it, in its current attempt: there is no log of the {side}"
             ));
-            return Ok(Waiting { side, void: None, unchecked });
+            return Ok(waiting);
         };
         log.contains(header)?;
         if log.state.abandoned.iter().any(|left| left.kind == kind && left.hash == hash) {
-            let void = Some(format!("attempt {} was given up", header.attempt));
-            return Ok(Waiting { side, void, unchecked });
+            waiting.void = Some(format!("attempt {} was given up", header.attempt));
+            return Ok(waiting);
         }
         let made = log.state.made.get(&kind).map(|made| made.hash);
         let made_as = made.map_or("none".to_owned(), |made| made.to_string());
@@ -76,7 +84,7 @@ impl Basis<'_> {
             format!("the one that the {side}'s log names: {made_as}"),
             "copy the folder again from the outbox, and find out what changed it",
         )?;
-        Ok(Waiting { side, void: None, unchecked })
+        Ok(waiting)
     }
 
     /// A request, computed anew from where its side stands, or else from its own subject.
@@ -89,7 +97,7 @@ impl Basis<'_> {
         self.same(name, &request.format, &request.ceremony, request.plan_hash)?;
         let side = request.side;
         let log = self.log_of(side);
-        let mut waiting = Waiting { side, void: None, unchecked: Vec::new() };
+        let mut waiting = Waiting::of(side);
         match log {
             Some(log) if log.state.phase_entry.hash != request.entry => {
                 waiting.void = Some("the ceremony has moved on since it was asked for".into());
@@ -116,9 +124,10 @@ impl Basis<'_> {
         let head: ClosedHead = read(bytes, name)?;
         self.same(name, &head.format, &head.ceremony, head.plan_hash)?;
         let side = head.side;
+        let mut waiting = Waiting::of(side);
         let Some(log) = self.log_of(side) else {
-            let unchecked = vec![format!("that the log of the {side} ends so: it is not here")];
-            return Ok(Waiting { side, void: None, unchecked });
+            waiting.unchecked.push(format!("that the log of the {side} ends so: it is not here"));
+            return Ok(waiting);
         };
         Rule::LogChain.ensure(
             head == ClosedHead::new(self.plan, side, log.head),
@@ -126,7 +135,7 @@ impl Basis<'_> {
             format!("the last entry of the log: {} with hash {}", log.head.seq, log.head.hash),
             "find an unchanged copy of the archive; do not sign this one",
         )?;
-        Ok(Waiting { side, void: None, unchecked: Vec::new() })
+        Ok(waiting)
     }
 
     /// The report of a token.

@@ -8,7 +8,7 @@ use x509_cert::der::Decode;
 use x509_cert::der::oid::db::rfc5280::{ANY_EXTENDED_KEY_USAGE, ID_KP_SERVER_AUTH};
 use x509_cert::ext::pkix::{ExtendedKeyUsage, KeyUsage};
 
-use crate::Role;
+use record::Role;
 
 /// How far the clock of the machine that made a certificate may be ahead, in seconds: nothing sets
 /// the clocks of offline machines.

@@ -8,7 +8,7 @@ use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::{Error, Result, quote};
+use record::{Error, Result, quote};
 
 /// A value.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,8 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::probe::MechanismId;
-use crate::terms::TokenIdentity;
+use crate::MechanismId;
+use record::TokenIdentity;
 
 /// Makes the families and the table of what is known of each, in one order.
 macro_rules! families {

@@ -196,7 +196,7 @@ fn what_was_done_to_a_text_is_named() {
 
 #[test]
 fn a_certificate_serves_while_it_is_valid_and_for_what_its_usages_say() {
-    use crate::terms::Role;
+    use record::Role;
     let folder = tempfile::tempdir().unwrap();
     let now = jiff::Timestamp::now();
     let made = |usages: &[&str]| {

@@ -4,7 +4,6 @@
 //! is, with the line that converts it.
 
 pub mod service;
-pub mod text;
 
 use std::path::Path;
 
@@ -16,8 +15,8 @@ use x509_cert::der::{Decode, Encode, Header, Reader, SliceReader, Tag};
 use x509_cert::ext::pkix::BasicConstraints;
 use x509_cert::spki::SubjectPublicKeyInfoRef;
 
-use crate::command::with_file;
-use crate::{Error, Result, Rule, escape, folder, quote};
+use record::command::with_file;
+use record::{Error, Result, Rule, escape, folder, quote, text};
 
 /// The greatest size of a file that is brought, in bytes: a chain, in UTF-16.
 pub const MAX_BROUGHT: u64 = 64 << 10;

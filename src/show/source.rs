@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::Path;
 
-use crate::service::local::MAX_REGISTRY;
-use crate::{Error, Hash, Result, Rule, escape, folder, with_commands};
+use record::service::local::MAX_REGISTRY;
+use record::{Error, Hash, Result, Rule, escape, folder, with_commands};
 
 /// How much of a file is looked at to see what it is, in bytes.
 const PREFIX: u64 = 64 << 10;

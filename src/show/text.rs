@@ -12,15 +12,15 @@ use std::collections::{BTreeMap, HashSet};
 use serde_json::json;
 use toml::{Table, Value};
 
-use crate::escape::MAX_SHOWN;
-use crate::show::tree::Tree;
-use crate::terms::named;
-use crate::{Blob, Hash, Rule, command, escape, fingerprint};
+use crate::tree::Tree;
+use record::escape::MAX_SHOWN;
+use record::named;
+use record::{Blob, Hash, Rule, command, escape, fingerprint};
 
 /// The most lines of one foreign text or object that are shown.
 const MAX_LINES: usize = 4000;
 /// What no text shows, knowingly, by text; `every` text's at the top.
-const UNTOLD: &str = include_str!("../../../templates/text/untold.toml");
+const UNTOLD: &str = include_str!("../../templates/text/untold.toml");
 /// Keys of a part that are not values.
 const RESERVED: [&str; 6] = ["each", "other", "none", "empty", "join", "all"];
 
@@ -37,8 +37,8 @@ named! {
 impl Language {
     fn source(self) -> &'static str {
         match self {
-            Language::English => include_str!("../../../templates/text/show.en.toml"),
-            Language::German => include_str!("../../../templates/text/show.de.toml"),
+            Language::English => include_str!("../../templates/text/show.en.toml"),
+            Language::German => include_str!("../../templates/text/show.de.toml"),
         }
     }
 }
@@ -81,7 +81,7 @@ impl Sentences {
     pub fn of(language: Language) -> Self {
         let faults = match language {
             Language::English => "",
-            Language::German => include_str!("../../../templates/text/rules.de.toml"),
+            Language::German => include_str!("../../templates/text/rules.de.toml"),
         };
         Sentences { all: by_key(language.source()), untold: by_key(UNTOLD), faults: by_key(faults) }
     }
@@ -92,6 +92,14 @@ impl Sentences {
             (Some(fault), _) => fault,
             (None, Some(rule)) => rule.fault(),
             (None, None) => name,
+        }
+    }
+
+    /// What a plan goes without that waives the rule of this name: the rule, or what may then be.
+    pub fn waived<'a>(&'a self, name: &'a str) -> &'a str {
+        match Rule::by_name(name) {
+            Some(rule) if self.faults.is_empty() => rule.text(),
+            _ => self.fault(name),
         }
     }
 
@@ -275,6 +283,7 @@ impl<'a> Telling<'a> {
                 fingerprint::rows(hash.as_bytes()).lines().map(|row| format!("  {row}")).collect()
             }),
             ("fault", _) => vec![sentences.fault(word).to_owned()],
+            ("waived", _) => vec![sentences.waived(word).to_owned()],
             ("sha256", _) => vec![match word.parse::<Blob>() {
                 Ok(bytes) => Hash::of(&bytes.0).to_string(),
                 Err(_) => word.to_owned(),

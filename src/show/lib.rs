@@ -14,14 +14,14 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::document::MAX_DOCUMENT;
-use crate::log::MAX_LOG;
-use crate::plan::MAX_PLAN;
-use crate::service::local::MAX_REGISTRY;
-use crate::service::metadata::MAX_METADATA;
-use crate::signature::{self, MAX_SIGNATURE, Namespace};
-use crate::{Error, Event, Result};
 use kinds::Explanation;
+use record::document::MAX_DOCUMENT;
+use record::log::MAX_LOG;
+use record::plan::MAX_PLAN;
+use record::service::local::MAX_REGISTRY;
+use record::service::metadata::MAX_METADATA;
+use record::signature::{self, MAX_SIGNATURE, Namespace};
+use record::{Error, Event, Result};
 pub use source::ShownFile;
 use text::Telling;
 pub use text::{Language, Sentences, by_key};

@@ -5,17 +5,17 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use crate::document::offer::Offer;
-use crate::document::{Document, Header, of_kind};
-use crate::layout::ClosedHead;
-use crate::probe::Probe;
-use crate::service::local::Registry;
-use crate::service::metadata::{Certificate, Metadata};
-use crate::service::{Brief, NodeEvidence, Order};
-use crate::show::plan::facts;
-use crate::show::{ShownFile, Tree};
-use crate::signature::{self, SignatureFile};
-use crate::{FORMAT, Hash, Id, Kind, Mode, Plan, Result, Side, escape, quote, spki};
+use crate::plan::facts;
+use crate::{ShownFile, Tree};
+use probe::Probe;
+use record::document::offer::Offer;
+use record::document::{Document, Header, header_by_kind};
+use record::layout::ClosedHead;
+use record::service::local::Registry;
+use record::service::metadata::{Certificate, Metadata};
+use record::service::{Brief, NodeEvidence, Order};
+use record::signature::{self, SignatureFile};
+use record::{FORMAT, Hash, Id, Kind, Mode, Plan, Result, Side, escape, quote, spki};
 
 /// The key of the texts that explain a file, and what it says with what Keyferry knows of that.
 pub type Explanation = (String, Tree);
@@ -107,7 +107,8 @@ fn document(source: &ShownFile, tree: &Tree) -> Result<Explanation> {
         return Err(source.unknown_error(&format!("a document of the kind {}", quote(found))));
     };
     let what = format!("a document of the kind {kind}");
-    let header = of_kind!(kind, B => parsed::<Document<B>>(source, &what)?.header);
+    let header = header_by_kind(kind, &source.bytes);
+    let header = header.map_err(|error| source.broken_error(&what, error))?;
     check(source, &header)?;
     let parts = [tree.field("header"), tree.field("body")].map(|part| part.cloned());
     let [Some(header), Some(mut body)] = parts else {
@@ -157,7 +158,7 @@ fn kek_bits(source: &ShownFile) -> Result<u32> {
 /// The registry of the local service.
 pub fn registry(source: &ShownFile) -> Result<Explanation> {
     let registry = Registry::parse(source.path, &source.bytes)?;
-    let (primary, sets) = (registry.primary(), registry.key_sets().iter());
+    let (primary, sets) = (registry.primary, registry.key_sets.iter());
     let sets = sets.map(|set| json!({ "set": set, "primary": primary == Some(set.plan_hash) }));
     let facts = json!({ "primary": primary, "key_sets": sets.collect::<Vec<_>>() });
     Ok(("registry".into(), facts.into()))

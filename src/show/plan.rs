@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::plan::{Custodian, Party, Person, Waiver, Witness};
-use crate::show::Sentences;
-use crate::{KeyPlan, Plan, ServicePlan, Side, TransferRoute, Trial};
+use crate::Sentences;
+use record::plan::{Custodian, Party, Person, Waiver, Witness};
+use record::{KeyPlan, Plan, ServicePlan, Side, TransferRoute, Trial};
 
 /// What a plan says, who signed it set aside.
 pub fn content(plan: &Plan, texts: &Sentences) -> Vec<String> {
@@ -38,7 +38,7 @@ pub(super) fn facts(plan: &Plan) -> Value {
         let (kind, uses) = (key_type.to_string(), uses.iter().flatten().collect::<Vec<_>>());
         json!({ "label": label, "role": role, "type": kind, "uses": uses, "subject": subject })
     };
-    let waiver = |Waiver { rule, reason }: &Waiver| json!({ "rule": rule, "text": rule.text(), "reason": reason });
+    let waiver = |Waiver { rule, reason }: &Waiver| json!({ "rule": rule, "reason": reason });
     let software = plan.software.iter().map(|(file, hash)| json!({ "file": file, "hash": hash }));
     let custodians: Vec<Value> = quorum.custodians.iter().map(custodian).collect();
     json!({

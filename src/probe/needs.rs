@@ -2,9 +2,8 @@
 //! wrap with padding is not among them: which mechanism is RFC 5649 is found out by trying
 //! (`WRAP-KWP`).
 
-use crate::plan::Plan;
-use crate::probe::MechanismId;
-use crate::terms::{KeyType, Mechanism, Role, Side, TransferRoute};
+use crate::MechanismId;
+use record::{KeyType, Mechanism, Plan, Role, Side, TransferRoute};
 
 /// A mechanism that a side cannot do without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,9 +31,9 @@ const MAKE_AES: Need =
 
 /// What this side's token must list for this plan.
 pub fn needs(side: Side, plan: &Plan) -> Vec<Need> {
-    let has = |wanted: fn(&KeyType) -> bool| plan.keys.iter().any(|key| wanted(&key.key_type));
-    let (rsa, ec) =
-        (has(|kind| matches!(kind, KeyType::Rsa(_))), has(|kind| matches!(kind, KeyType::Ec(_))));
+    let rsa = plan.keys.iter().any(|key| matches!(key.key_type, KeyType::Rsa(_)));
+    let ec = plan.keys.iter().any(|key| matches!(key.key_type, KeyType::Ec(_)));
+    let encrypts = plan.keys.iter().any(|key| key.role == Role::Encryption);
     let born = plan.way == TransferRoute::Born;
     if plan.way.is_challenged() && side == Side::Tenant {
         return Vec::new();
@@ -48,12 +47,8 @@ pub fn needs(side: Side, plan: &Plan) -> Vec<Need> {
     }
     if !born && plan.transfer.mechanism == Mechanism::Composite {
         needs.extend([OAEP, MAKE_AES]);
-    } else if side == Side::Hoster && encrypts(plan) {
+    } else if side == Side::Hoster && encrypts {
         needs.push(ANSWER);
     }
     needs
-}
-
-fn encrypts(plan: &Plan) -> bool {
-    plan.keys.iter().any(|key| key.role == Role::Encryption)
 }
