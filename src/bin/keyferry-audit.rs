@@ -114,7 +114,7 @@ pub fn command() -> clap::Command {
 
 fn main() -> ExitCode {
     let Cli { speech, command } = manual::typed(command());
-    speech.begin();
+    speech.begin(Program::Audit, Vec::new());
     // A plan's check has its own.
     let as_json = matches!(&command, Command::Verify { json: true, .. });
     let done = match command {

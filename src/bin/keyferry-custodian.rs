@@ -17,7 +17,7 @@ use desk::identity::{self, Holder};
 use desk::page::PageOptions;
 use machine::hardening;
 use record::share::MAX_SHARE_FILE;
-use record::{Error, Mode, Result, Rule, fingerprint, folder, with_commands};
+use record::{Error, Mode, Program, Result, Rule, fingerprint, folder, with_commands};
 use terminal::texts::{Speech, said};
 use terminal::{Asker, Paper, end, give, manual, show_secret};
 
@@ -114,7 +114,7 @@ pub fn command() -> clap::Command {
 fn main() -> ExitCode {
     hardening::forbid_dumps();
     let Cli { speech, command } = manual::typed(command());
-    speech.begin();
+    speech.begin(Program::Custodian, Vec::new());
     // A custodian may be anywhere: passphrases come from a terminal, or in a rehearsal from a pipe.
     let asker = Asker::new(Mode::Rehearsal);
     let done = match command {

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use officer::SigningTask;
-use record::Id;
+use record::{Id, Program};
 use terminal::texts::Speech;
 use terminal::{fail, give_told, manual};
 
@@ -65,7 +65,7 @@ pub fn command() -> clap::Command {
 
 fn main() -> ExitCode {
     let Cli { speech, command } = manual::typed(command());
-    speech.begin();
+    speech.begin(Program::Officer, Vec::new());
     let language = speech.language;
     let done = match command {
         Command::Show { files } => {

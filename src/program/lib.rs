@@ -27,7 +27,7 @@ use record::command::{self, CommandLine};
 use record::{Error, Mode, Phase, Plan, Result, Rule, Side};
 pub use shared::Shared;
 use terminal::report::Report;
-use terminal::texts::{Language, Speech};
+use terminal::texts::Speech;
 use terminal::{Asker, Recorder, fail, fail_as, give, give_exactly, tell};
 
 /// Options of every command of the two sides.
@@ -83,8 +83,7 @@ pub fn run<P: Program>(matches: &ArgMatches) -> ExitCode {
     match P::from_arg_matches(matches) {
         Ok(program) => {
             let (common, task) = program.task();
-            common.speech.begin();
-            command::go_on_with(command::Program::of(P::SIDE), common.options());
+            common.speech.begin(command::Program::of(P::SIDE), common.options());
             Common { invocation: Invocation::of(matches), ..common }.run::<P>(task)
         }
         Err(error) => error.exit(),
@@ -199,7 +198,6 @@ impl Common {
         let token = &self.token;
         let args = token.module_args.as_ref().map(|args| OsStr::from_bytes(args.to_bytes()));
         let path = |path: &Option<PathBuf>| path.clone().map(OsString::from);
-        let language = Some(self.speech.language).filter(|it| *it != Language::English);
         let options = [
             ("--dir", Some(self.dir.clone().into())),
             ("--module", path(&token.module)),
@@ -208,7 +206,6 @@ impl Common {
             ("--pin-file", path(&token.pin_file)),
             ("--mirror", path(&self.mirror)),
             ("--registry", path(&self.registry)),
-            ("--language", language.map(|language| language.name().into())),
         ];
         options.into_iter().filter_map(|(option, value)| Some((option, value?))).collect()
     }

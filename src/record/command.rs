@@ -1,7 +1,7 @@
 //! Command lines as people type or paste them: whatever a program, a page or a refusal tells
 //! somebody to type is made here. A value is quoted where a shell needs it; what only the reader
 //! knows is a placeholder in capitals; a program that tells somebody to go on with itself names the
-//! folder, mirror, module and token that it was given.
+//! folder, mirror, module, token and language that it was given.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;

@@ -4,9 +4,10 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::sync::{LazyLock, OnceLock};
 
-use record::Rule;
+use record::{Program, Rule, command};
 pub use show::Language;
 use show::{Sentences, by_key};
 
@@ -23,9 +24,13 @@ pub struct Speech {
 }
 
 impl Speech {
-    /// From now on people are asked in this language. Only the first call counts.
-    pub fn begin(self) {
+    /// From now on people are asked in this language, and the lines of this program, which is the
+    /// one that runs, have these options and this language. Only the first call counts.
+    pub fn begin(self, program: Program, mut options: Vec<(&'static str, OsString)>) {
         let _ = SPOKEN.set(self.language);
+        let language = Some(self.language).filter(|it| *it != Language::English);
+        options.extend(language.map(|it| ("--language", it.name().into())));
+        command::go_on_with(program, options);
     }
 }
 

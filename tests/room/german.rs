@@ -410,6 +410,41 @@ fn a_token_and_what_waits_for_officers_are_told_in_german() {
     }
 }
 
+/// Whoever reads German is told to type what speaks German too, of the program that they run; others
+/// type for themselves.
+#[test]
+fn commands_of_the_own_program_have_its_language() {
+    let stage = Stage::at(Done::Plan);
+    for (program, arguments, line) in [
+        (programs::AUDIT, &["show", "people/ada"][..], "keyferry-audit verify FOLDER"),
+        (programs::AUDIT, &["plan", "check", "plan/ceremony.toml"], "keyferry-tenant --dir"),
+        (programs::OFFICER, &["show", "plan/ceremony.toml"], "keyferry-officer sign plan/"),
+        (programs::OFFICER, &["show", "people/ada"], "keyferry-audit verify FOLDER"),
+        (
+            programs::CUSTODIAN,
+            &["identity", "sheet", "people/cyd.identity", "cyd.html"],
+            "keyferry-custodian identity new FILE",
+        ),
+    ] {
+        for language in ["en", "de"] {
+            let mut command = Command::new(program);
+            command.args(arguments).args(["--language", language]).current_dir(stage.dir.path());
+            let said = ended(&mut command);
+            let (name, words) = line.split_once(' ').unwrap();
+            let own = language == "de" && program.ends_with(name);
+            let given = if own { " --language de" } else { "" };
+            let line = format!("{name}{given} {words}");
+            assert!((said.out.clone() + &said.err).contains(&line), "{line}: {said:?}");
+        }
+    }
+    // Such a line can be typed.
+    let said = stage.auditor(&["--language", "de", "plan", "new", "next.toml"]);
+    let line = said.err.lines().find_map(|line| line.trim().strip_prefix("keyferry-audit "));
+    let words: Vec<&str> = line.unwrap().split(' ').collect();
+    let checked = stage.auditor(&words).ended_with(3);
+    assert!(checked.contains("gefunden:"), "{words:?}: {checked}");
+}
+
 /// What others have written, parted as often as a name may be, costs no time: it stays as it is.
 #[test]
 fn what_is_parted_in_many_ways_is_told_at_once() {
