@@ -272,6 +272,19 @@ fn without_names(line: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
+/// One thing has one word.
+#[test]
+fn what_nodes_are_ordered_has_one_word() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/text");
+    let mut seen = 0;
+    for name in ["de.toml", "rules.de.toml", "said.de.toml", "show.de.toml"] {
+        let text = fs::read_to_string(folder.join(name)).unwrap();
+        assert!(!text.to_lowercase().contains("anweisung"), "{name}: an order is an Anordnung");
+        seen += text.matches("Anordnung").count();
+    }
+    assert!(seen > 25, "{seen}");
+}
+
 #[test]
 fn faults_of_a_plan_are_german() {
     let folder = tempfile::tempdir().unwrap();
@@ -286,6 +299,19 @@ fn faults_of_a_plan_are_german() {
     fs::write(&file, &plan).unwrap();
     let fine = assert_german(programs::AUDIT, &check).ok();
     assert!(fine.starts_with("Der Plan test hat keine Fehler."), "{fine}");
+    for line in
+        ["Art:         Probe", "Schlüssel  hgs-signing: Signatur, RSA-2048, darf unterschreiben, "]
+    {
+        assert!(fine.lines().any(|one| one.trim().starts_with(line)), "{line}: {fine}");
+    }
+    // What a plan's file has its own words for.
+    let words = ["rehearsal", "signing", "encryption", "sign", "decrypt", "witnessed", "keep"];
+    for line in fine.lines().filter(|line| !line.trim().starts_with("keyferry-")) {
+        let of = |word: &str| word.trim_matches(|c: char| !c.is_alphanumeric()).to_owned();
+        let ours = line.split("CN=").next().unwrap();
+        let raw = ours.split_whitespace().map(of).find(|word| words.contains(&word.as_str()));
+        assert_eq!(raw, None, "{line}");
+    }
     let mode = "mode = \"rehearsal\"";
     for (from, to) in [
         ("mode = ", "moed = "),
