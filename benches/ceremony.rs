@@ -282,7 +282,7 @@ fn shares() {
         let listings: Vec<_> =
             shares.iter().map(|share| share.listing("somebody", Hash([0; 32]))).collect();
         let again = fastest(3, || {
-            let mut quorum = Quorum::new(package, threshold, &listings);
+            let mut quorum = Quorum::new(package, threshold, &listings, &str::to_owned);
             for share in shares.iter().take(threshold.into()) {
                 let record = share.record();
                 quorum

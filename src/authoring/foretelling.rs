@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::forecast::{DroppableWaiver, Forecast, ForetoldRefusal, forecast, forecast_alone};
 use probe::Probe;
 use record::signature::{self, Namespace};
-use record::{Error, Plan, Result, Rule, Side, escape, list, with_commands};
+use record::{Error, Plan, Result, Rule, Side, escape, with_commands};
 
 /// The reports that were given, at most one of each side; one is enough where the other side's
 /// token takes no part.
@@ -102,7 +102,10 @@ pub fn signers(plan: &Plan, reports: &Reports) -> Result<Vec<String>> {
             [] => {
                 format!("{}: signed by nobody, so a claim of whoever made the file", file.display())
             }
-            all => format!("{}: signed by {}", file.display(), list(all.iter().map(|one| &one.id))),
+            all => {
+                let by = plan.names_of("nobody", all.iter().map(|one| &one.id));
+                format!("{}: signed by {by}", file.display())
+            }
         });
     }
     Ok(lines)

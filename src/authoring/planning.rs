@@ -13,9 +13,7 @@ use crate::rehearsal::{hsm, waivers};
 use record::encoding::random;
 use record::plan::{Person, canonical};
 use record::signature::{self, Namespace};
-use record::{
-    Error, Fixed, Id, Plan, Result, Rule, Side, escape, fingerprint, folder, list, list_or,
-};
+use record::{Error, Fixed, Id, Plan, Result, Rule, Side, escape, fingerprint, folder};
 use show::plan::content;
 use show::{Language, Sentences};
 
@@ -170,7 +168,7 @@ fn meaning(path: &Path, plan: &Plan, language: Language) -> Result<Vec<String>> 
     let mut lines = content(plan, &Sentences::of(language));
     for (program, custodians) in plan.plugins() {
         lines.push("\nA PROGRAM OF CUSTODIANS".into());
-        let of = list(custodians);
+        let of = plan.names_of("nobody", &custodians);
         lines.push(format!("program:    {program} for the recipients of {of}: on the tenant's machine, which makes their shares, and wherever their identities are opened; in production its SHA-256 stands in [software]"));
     }
     signed(&mut lines, path, plan)?;
@@ -188,7 +186,7 @@ fn signed(lines: &mut Vec<String>, path: &Path, plan: &Plan) -> Result<()> {
     let files = signature::beside(path)?;
     let all = signature::verify_any(plan, Namespace::Plan, plan.bytes(), &files)?;
     let has_signed = |person: &&Person| all.iter().any(|one| one.id == person.id);
-    let shown = list_or("nobody yet", all.iter().map(|one| &one.id));
+    let shown = plan.names_of("nobody yet", all.iter().map(|one| &one.id));
     lines.push("\nWHO HAS SIGNED IT".into());
     lines.push(format!("signed by:  {shown}"));
     for side in [Side::Tenant, Side::Hoster] {
@@ -198,7 +196,8 @@ fn signed(lines: &mut Vec<String>, path: &Path, plan: &Plan) -> Result<()> {
             lines.push(format!("  needs {} more of the {side}:", party.approvals - have));
             for officer in party.officers.iter().filter(|officer| !has_signed(officer)) {
                 let line = signature::officer_line(Namespace::Plan).with("FOLDER", path);
-                lines.push(format!("    {}", line.with("YOUR-ID", officer.id.as_str())));
+                let line = line.with("YOUR-ID", officer.id.as_str());
+                lines.push(format!("    {}\n      {line}", plan.name_of(&officer.id)));
             }
         }
     }

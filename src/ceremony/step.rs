@@ -11,7 +11,7 @@ use hsm::{Hsm, MOST_SESSIONS};
 use record::gate::Subject;
 use record::layout::REGISTRY;
 use record::text;
-use record::{Error, Event, Id, Mode, PLAN_FILE, Result, Step, escape, folder};
+use record::{Error, Event, Id, Mode, PLAN_FILE, Plan, Result, Step, escape, folder};
 use show::{Language, Sentences, sentence};
 use terminal::words::{self, WordsHint};
 use terminal::{Asker, Recorder};
@@ -150,8 +150,8 @@ impl<A: Args + Run, B: Args + Run> Run for WithFormat<A, B> {
 ///
 /// # Errors
 /// [`Error::Failed`] where the entry can't be shown.
-pub fn done_before(seq: u64, event: &Event) -> Result<Report> {
-    let said = sentence(event, &Sentences::of(Language::English))?;
+pub fn done_before(plan: &Plan, seq: u64, event: &Event) -> Result<Report> {
+    let said = sentence(event, Some(plan), &Sentences::of(Language::English))?;
     Ok(Report::new(
         "This is done already; nothing was done again, and nothing that was given now was taken.",
     )

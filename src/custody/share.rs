@@ -10,7 +10,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use record::encoding::{enc, hash, random};
 use record::share::{CODE_WORDS, ShareListing, confirm_hash};
-use record::{Error, Fixed, Hash, PackageId, Program, Result, Rule, escape, list_or};
+use record::{Error, Fixed, Hash, PackageId, Program, Result, Rule, list_or};
 
 /// The length of a record, in bytes: version, package id, M, N, x, y, salt.
 pub const RECORD: usize = 68;
@@ -157,13 +157,20 @@ pub struct Quorum<'a> {
     package_id: PackageId,
     threshold: u8,
     listings: &'a [ShareListing],
+    /// What people call the custodian of an id.
+    named: &'a dyn Fn(&str) -> String,
     shares: Vec<Share>,
 }
 
 impl<'a> Quorum<'a> {
     /// Nobody has presented a share yet.
-    pub fn new(package_id: PackageId, threshold: u8, listings: &'a [ShareListing]) -> Self {
-        Quorum { package_id, threshold, listings, shares: Vec::new() }
+    pub fn new(
+        package_id: PackageId,
+        threshold: u8,
+        listings: &'a [ShareListing],
+        named: &'a dyn Fn(&str) -> String,
+    ) -> Self {
+        Quorum { package_id, threshold, listings, named, shares: Vec::new() }
     }
 
     /// Takes a share, and says whose it is.
@@ -182,7 +189,7 @@ impl<'a> Quorum<'a> {
         let listing = self.listings.iter().find(|listing| listing.x == share.x());
         let fits =
             usize::from(deal.count) == self.listings.len() && deal.threshold == self.threshold;
-        let whose = listing.map_or("nobody".into(), |listing| escape(&listing.custodian));
+        let whose = listing.map_or("nobody".into(), |listing| (self.named)(&listing.custodian));
         let dealt = listing.filter(|listing| fits && listing.commitment == share.commitment());
         let listing = dealt.ok_or_else(|| {
             Rule::ShareCommitment.refuse(
@@ -214,7 +221,7 @@ impl<'a> Quorum<'a> {
         let names = |given: bool| {
             let has_given = |x| self.shares.iter().any(|share| share.x() == x);
             let some = self.listings.iter().filter(|listing| has_given(listing.x) == given);
-            escape(&list_or("nobody", some.map(|listing| &listing.custodian)))
+            list_or("nobody", some.map(|listing| (self.named)(&listing.custodian)))
         };
         let (count, needed, missing) = (self.shares.len(), self.threshold, self.missing());
         Rule::ShareQuorum.ensure(

@@ -36,6 +36,8 @@ pub enum Assessment {
 pub struct Examiner<'a> {
     task: &'a SigningTask,
     listing: &'a Listing,
+    /// What people call them, once a plan was read.
+    pub who: String,
     /// The plan that they trust, once it was needed.
     trusted: Option<Plan>,
     /// The bytes of the plan that is to be trusted, once it was read.
@@ -55,7 +57,8 @@ struct FileContent<'a> {
 impl<'a> Examiner<'a> {
     /// Nothing was opened yet.
     pub fn new(task: &'a SigningTask, listing: &'a Listing) -> Self {
-        Examiner { task, listing, trusted: None, read: None, logs: BTreeMap::new() }
+        let (who, logs) = (task.id.to_string(), BTreeMap::new());
+        Examiner { task, listing, who, trusted: None, read: None, logs }
     }
 
     /// Reads a file and checks all that can be checked here.
@@ -145,6 +148,7 @@ impl<'a> Examiner<'a> {
         let path = &candidate.path;
         let plan = Plan::parse(bytes.clone())?;
         signature::ensure_signer(&plan, &self.task.id, None)?;
+        self.who = plan.name_of(&self.task.id);
         let mut unchecked = Vec::new();
         if self.task.plan.is_some() {
             let own = self.trust()?.hash();
@@ -213,7 +217,8 @@ impl<'a> Examiner<'a> {
     }
 
     fn page(&self, path: &Path, bytes: &[u8]) -> Result<Option<SignablePage>> {
-        show::before_signing(&ShownFile::of(path, bytes.to_vec()), self.task.language)
+        let file = ShownFile::of(path, bytes.to_vec());
+        show::before_signing(&file, self.trusted.as_ref(), self.task.language)
     }
 
     /// The plan that is to be trusted: the officer's own, or the folder's.
@@ -260,6 +265,7 @@ impl<'a> Examiner<'a> {
             if self.task.plan.is_none() {
                 self.typed(&plan, &path)?;
             }
+            self.who = plan.name_of(&self.task.id);
             self.trusted = Some(plan);
         }
         self.trusted.as_ref().ok_or_else(no_plan_error)

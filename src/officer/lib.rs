@@ -96,7 +96,7 @@ pub fn sign(task: &SigningTask) -> Result<ExitCode> {
             Ok(Assessment::Signed) => {
                 give(&format!(
                     "already signed by {}: {}",
-                    task.id,
+                    examiner.who,
                     folder::shown(&candidate.path)
                 ))?;
                 already += 1;
@@ -114,11 +114,11 @@ pub fn sign(task: &SigningTask) -> Result<ExitCode> {
     }
     if signed > 0 {
         let back = "Carry the .sig files back beside the files they sign.";
-        give(&format!("{signed} signed by {}. {back}", task.id))?;
+        give(&format!("{signed} signed by {}. {back}", examiner.who))?;
     }
     match ended {
         Some(code) => Ok(code),
-        None if signed + already == 0 => Err(nothing_error(task)),
+        None if signed + already == 0 => Err(nothing_error(task, &examiner.who)),
         None => Ok(ExitCode::SUCCESS),
     }
 }
@@ -145,10 +145,10 @@ fn ends(error: &Error) -> bool {
     matches!(error, Error::Ended { .. }) || error.rule() == Some(Rule::WordsMismatch)
 }
 
-fn nothing_error(task: &SigningTask) -> Error {
+fn nothing_error(task: &SigningTask, who: &str) -> Error {
     let paths = task.paths.iter().map(|path| folder::shown(path));
     Rule::DocumentKind.refuse(
-        format!("{}: nothing that waits for {}", paths.collect::<Vec<_>>().join(", "), task.id),
+        format!("{}: nothing that waits for {who}", paths.collect::<Vec<_>>().join(", ")),
         "a plan, a request, a document of your side in its folder, the head of an archive, or a token's report",
         "look what was to be signed, and whether all of it was copied",
     )
@@ -170,7 +170,7 @@ fn agreed(task: &SigningTask, pending: &PendingSignature) -> Result<bool> {
     give_pages(&asker, &shown(pending, hash).join("\n"))?;
     let question = format!(
         "Sign this as {}? Type yes; or, where another officer reads the words of their screen aloud, type those: ",
-        task.id
+        pending.plan.name_of(&task.id)
     );
     loop {
         let typed = asker.line(&question)?;

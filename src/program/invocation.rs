@@ -47,7 +47,7 @@ impl Invocation {
         if !self.takes(ceremony, event) || !self.gives(ceremony, event) {
             return Ok(None);
         }
-        step::done_before(seq, event).map(Some)
+        step::done_before(&ceremony.plan, seq, event).map(Some)
     }
 
     /// Whether the command takes the step whose result this is.

@@ -4,7 +4,7 @@ use crate::Common;
 use ceremony::Ceremony;
 use ceremony::tenant::trust::TRUSTED_LEFT;
 use record::command::CommandLine;
-use record::{Originals, Phase, Plan, Program, State, Step, TransferRoute, Trial, list_or};
+use record::{Originals, Phase, Plan, Program, State, Step, TransferRoute, Trial};
 use show::by_key;
 use terminal::guide::Turn;
 use terminal::report::Report;
@@ -118,10 +118,7 @@ pub fn status(ceremony: &Ceremony) -> Report {
         report = report.people("unconfirmed", plan, state.unconfirmed());
     }
     for request in ceremony::approval::open_requests(ceremony).unwrap_or_default() {
-        let (path, by) = (
-            request.path.display(),
-            list_or("nobody yet", request.signed.iter().map(|id| plan.name_of(id))),
-        );
+        let (path, by) = (request.path.display(), plan.names_of("nobody yet", &request.signed));
         report = report.line(match request.stands {
             true => format!("waiting:      {path}, signed by {by}"),
             false => format!(

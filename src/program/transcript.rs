@@ -76,7 +76,7 @@ impl LogSummary {
                 begun.push(entry.head.seq);
                 continue;
             }
-            let said = escape(&sentence(&entry.event, &sentences)?);
+            let said = escape(&sentence(&entry.event, Some(&ceremony.plan), &sentences)?);
             let time = entry.time.to_string();
             entries.push(json!({ "seq": entry.head.seq, "time": time, "said": said }));
         }

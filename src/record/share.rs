@@ -41,16 +41,17 @@ impl ShareListing {
         )
     }
 
-    /// Whether these are the words that the custodian's own program shows for this share.
+    /// Whether these are the words that the custodian's own program shows for this share; `name` is
+    /// what people call them.
     ///
     /// # Errors
     /// `SHARE-CODE`.
-    pub fn confirm(&self, package_id: &PackageId, typed: &str) -> Result<()> {
+    pub fn confirm(&self, package_id: &PackageId, typed: &str, name: &str) -> Result<()> {
         let typed: Vec<String> = typed.split_whitespace().map(str::to_owned).collect();
         let code = fingerprint::bytes(&typed).filter(|code| code.len() == CODE_WORDS);
         Rule::ShareCode.ensure(
             code.is_some_and(|code| confirm_hash(package_id, self.x, &code) == self.confirm),
-            format!("other words than those of {}'s share", self.custodian),
+            format!("other words than those of {name}'s share"),
             format!("the {CODE_WORDS} words that `{}` shows for it", Program::Custodian.line("share check FILE --identity IDENTITY")),
             format!("check that it is the file of this export, and type the words again; if they differ again, `{}`", Program::Tenant.line("share reissue CUSTODIAN --to FILE").with("CUSTODIAN", &self.custodian)),
         )

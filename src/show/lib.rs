@@ -21,7 +21,7 @@ use record::plan::MAX_PLAN;
 use record::service::local::MAX_REGISTRY;
 use record::service::metadata::MAX_METADATA;
 use record::signature::{self, MAX_SIGNATURE, Namespace};
-use record::{Error, Event, Result};
+use record::{Error, Event, Plan, Result};
 pub use source::ShownFile;
 use text::Telling;
 pub use text::{Language, Sentences, by_key};
@@ -42,7 +42,7 @@ pub fn show(path: &Path, language: Language, out: &mut dyn Write) -> Result<()> 
     let Some((limit, explain)) = explaining(&start) else { return Err(unlike_error(&start)) };
     let source = start.whole(limit)?;
     let explanation = explain(&source)?;
-    let (namespace, mut lines) = page(&explanation, &texts);
+    let (namespace, mut lines) = page(&explanation, &texts, None);
     let (kind, tree) = explanation;
     if let Some(namespace) = namespace {
         lines.extend(lines_to_sign(&source, namespace, &tree, &texts));
@@ -63,15 +63,20 @@ pub struct SignablePage {
     pub lines: Vec<String>,
 }
 
-/// What whoever is about to sign a file sees of it, where it is one that people sign.
+/// What whoever is about to sign a file sees of it, where it is one that people sign; people are
+/// called as the plan has them, where there is one.
 ///
 /// # Errors
 /// As [`show`].
-pub fn before_signing(source: &ShownFile, language: Language) -> Result<Option<SignablePage>> {
+pub fn before_signing(
+    source: &ShownFile,
+    plan: Option<&Plan>,
+    language: Language,
+) -> Result<Option<SignablePage>> {
     let texts = Sentences::of(language);
     let explain = explaining(source).filter(|_| !log::begins(source));
     let (_, explain) = explain.ok_or_else(|| unlike_error(source))?;
-    let (namespace, lines) = page(&explain(source)?, &texts);
+    let (namespace, lines) = page(&explain(source)?, &texts, plan);
     Ok(namespace.map(|namespace| SignablePage {
         namespace,
         lines: lines.iter().map(|line| texts.one_line(line)).collect(),
@@ -93,8 +98,12 @@ fn unwritten_error(error: std::io::Error) -> Error {
 }
 
 /// What a file is, what it says, and what signing it means, where people do.
-fn page((key, tree): &Explanation, texts: &Sentences) -> (Option<Namespace>, Vec<String>) {
-    let mut telling = Telling::new(texts, tree);
+fn page(
+    (key, tree): &Explanation,
+    texts: &Sentences,
+    plan: Option<&Plan>,
+) -> (Option<Namespace>, Vec<String>) {
+    let mut telling = Telling::new(texts, tree, plan);
     let mut lines = telling.lines(&format!("{key}.page"));
     let meaning = telling.lines(&format!("{key}.signing")).concat();
     let rest = telling.rest(key, ": ");
@@ -143,15 +152,15 @@ fn signed_as(key: &str) -> Option<Namespace> {
     }
 }
 
-/// What happened, in one line; not yet escaped. An event without a text of its own is shown by its
-/// name and fields.
+/// What happened, in one line; not yet escaped. People are called as the plan has them, where there
+/// is one. An event without a text of its own is shown by its name and fields.
 ///
 /// # Errors
 /// [`Error::Failed`] where the event can't be encoded.
-pub fn sentence(event: &Event, texts: &Sentences) -> Result<String> {
+pub fn sentence(event: &Event, plan: Option<&Plan>, texts: &Sentences) -> Result<String> {
     let tree = Tree::of(event)?;
     let key = format!("event.{}", tree.text("event").unwrap_or("none"));
-    let mut telling = Telling::new(texts, &tree);
+    let mut telling = Telling::new(texts, &tree, plan);
     let said = telling.lines(&key).concat();
     let rest = telling.rest(&key, " ").join(", ");
     Ok(match (said.is_empty(), rest.is_empty()) {

@@ -50,7 +50,7 @@ fn tell(source: &ShownFile, texts: &Sentences, out: &mut dyn Write) -> Result<(S
     for entry in log::entries(&source.bytes, &source.shown()) {
         let entry = entry?;
         state.get_or_insert_with(|| State::new(side_of(&entry))).apply(&entry)?;
-        let told = sentence(&entry.event, texts)?;
+        let told = sentence(&entry.event, None, texts)?;
         let line = format!("{:>6}  {}  {}", entry.head.seq, entry.time, texts.one_line(&told));
         writeln!(out, "{line}").map_err(unwritten_error)?;
         head = entry.head;

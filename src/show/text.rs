@@ -15,7 +15,7 @@ use toml::{Table, Value};
 use crate::tree::Tree;
 use record::escape::MAX_SHOWN;
 use record::named;
-use record::{Blob, Hash, Rule, command, escape, fingerprint};
+use record::{Blob, Hash, Plan, Rule, command, escape, fingerprint};
 
 /// The most lines of one foreign text or object that are shown.
 const MAX_LINES: usize = 4000;
@@ -110,7 +110,7 @@ impl Sentences {
 
     /// The lines of a text, filled from this alone.
     pub fn page(&self, key: &str, tree: impl Into<Tree>) -> Vec<String> {
-        Telling::new(self, &tree.into()).lines(key)
+        Telling::new(self, &tree.into(), None).lines(key)
     }
 
     /// Text made fit for one line; where that has cut it, the line says so.
@@ -144,6 +144,8 @@ impl Sentences {
 pub struct Telling<'a> {
     sentences: &'a Sentences,
     tree: &'a Tree,
+    /// Who people are, where that is known.
+    plan: Option<&'a Plan>,
     told: HashSet<*const Tree>,
 }
 
@@ -171,9 +173,9 @@ impl<'a> Scope<'a> {
 }
 
 impl<'a> Telling<'a> {
-    /// Nothing is told yet.
-    pub fn new(sentences: &'a Sentences, tree: &'a Tree) -> Self {
-        Telling { sentences, tree, told: HashSet::new() }
+    /// Nothing is told yet; people are called as the plan has them, where there is one.
+    pub fn new(sentences: &'a Sentences, tree: &'a Tree, plan: Option<&'a Plan>) -> Self {
+        Telling { sentences, tree, plan, told: HashSet::new() }
     }
 
     /// The lines of a text; not yet escaped.
@@ -282,6 +284,10 @@ impl<'a> Telling<'a> {
             ("words", _) => word.parse::<Hash>().map_or(vec![word.to_owned()], |hash| {
                 fingerprint::rows(hash.as_bytes()).lines().map(|row| format!("  {row}")).collect()
             }),
+            ("person", _) => vec![match (self.plan, word.parse()) {
+                (Some(plan), Ok(id)) => plan.name_of(&id),
+                _ => word.to_owned(),
+            }],
             ("fault", _) => vec![sentences.fault(word).to_owned()],
             ("waived", _) => vec![sentences.waived(word).to_owned()],
             ("sha256", _) => vec![match word.parse::<Blob>() {

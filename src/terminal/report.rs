@@ -65,7 +65,7 @@ impl Report {
         ids: impl IntoIterator<Item = &'i Id>,
     ) -> Self {
         let ids: Vec<&Id> = ids.into_iter().collect();
-        let names = list_or(&said("nobody"), ids.iter().map(|id| plan.name_of(id)));
+        let names = plan.names_of(&said("nobody"), ids.iter().copied());
         self.text.push(format!("{:<13} {names}", said(name) + ":"));
         self.json.insert(name.replace(' ', "_"), list_or("nobody", ids).into());
         self

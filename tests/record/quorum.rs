@@ -39,7 +39,7 @@ fn again(share: &Share) -> Share {
 }
 
 fn quorum<'a>(shares: &[Share], listings: &'a [ShareListing]) -> Quorum<'a> {
-    Quorum::new(PACKAGE, shares[0].deal().threshold, listings)
+    Quorum::new(PACKAGE, shares[0].deal().threshold, listings, &str::to_owned)
 }
 
 /// The words that a custodian's own program shows.
@@ -151,9 +151,9 @@ fn the_code_confirms_its_own_share_only() {
     let shares = deal(&secret(&PACKAGE), PACKAGE, 2, 3).unwrap();
     let listed = listings(&shares);
     let code = words(&shares[0]);
-    listed[0].confirm(&PACKAGE, &code).unwrap();
+    listed[0].confirm(&PACKAGE, &code, "Cyd").unwrap();
     let loud = code.to_uppercase().replace(' ', "\t \n");
-    listed[0].confirm(&PACKAGE, &loud).unwrap();
+    listed[0].confirm(&PACKAGE, &loud, "Cyd").unwrap();
     let mut swapped: Vec<_> = code.split(' ').collect();
     swapped.swap(0, 2);
     let short = swapped[..9].join(" ");
@@ -162,11 +162,11 @@ fn the_code_confirms_its_own_share_only() {
         if wrong == code {
             continue;
         }
-        let error = listed[0].confirm(&PACKAGE, wrong).unwrap_err();
+        let error = listed[0].confirm(&PACKAGE, wrong, "Cyd").unwrap_err();
         assert_eq!(error.rule(), Some(Rule::ShareCode));
-        assert!(error.to_string().contains("cust1"), "{error}");
+        assert!(error.to_string().contains("those of Cyd's share"), "{error}");
     }
-    assert!(listed[0].confirm(&Fixed([0; 16]), &code).is_err());
+    assert!(listed[0].confirm(&Fixed([0; 16]), &code, "Cyd").is_err());
 }
 
 #[test]
@@ -242,7 +242,7 @@ fn the_numbers_to_try_are_those_of_the_code() {
         assert_eq!(HEXLOWER.encode(&share.code()), all("code")[n]);
         assert_eq!(words(share), all("words")[n]);
         assert_eq!(listing.confirm.to_string(), all("confirm")[n]);
-        listing.confirm(&package, all("words")[n]).unwrap();
+        listing.confirm(&package, all("words")[n], "Cyd").unwrap();
     }
     // Of the other two of five, the package says what it has to; nobody presents them here.
     let listings: Vec<ShareListing> = (1..=5)
@@ -253,7 +253,7 @@ fn the_numbers_to_try_are_those_of_the_code() {
             listing
         })
         .collect();
-    let mut quorum = Quorum::new(package, 3, &listings);
+    let mut quorum = Quorum::new(package, 3, &listings, &str::to_owned);
     for share in shares {
         quorum.present(share).unwrap();
     }

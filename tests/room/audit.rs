@@ -76,7 +76,7 @@ fn whole(tenant: &Path, hoster: &Path) {
     );
     let archive = verify(&[&tenant.join("archive")]).unwrap();
     assert!(
-        archive.holds.iter().any(|line| line.contains("signed by ada, ben, iris")),
+        archive.holds.iter().any(|line| line.contains("signed by ada, ben, Iris")),
         "{:?}",
         archive.holds
     );

@@ -6,6 +6,7 @@ mod commands;
 mod common;
 mod custody;
 mod german;
+mod names;
 mod next;
 mod officer;
 mod paper;

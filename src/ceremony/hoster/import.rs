@@ -21,13 +21,12 @@ use hsm::{CertifiedKey, HosterKey, Hsm, ImportKey, PublicObjects};
 use record::document::offer::Offer;
 use record::document::package::{Package, PackagedKey};
 use record::document::read;
-use record::flow::Opened;
 use record::gate::{self, PlainKey};
 use record::log::KekRecord;
 use record::spki::TargetCertificate;
 use record::{
     Error, Event, Hash, Id, KeyPlan, KeySet, Kind, KwpFlavour, Plan, Released, Result, Rule, Side,
-    Step, TransferRoute, folder, list, list_or,
+    Step, TransferRoute, folder, list,
 };
 
 /// Take the tenant's package, before any custodian travels
@@ -137,7 +136,7 @@ impl Import {
         let kek = ceremony.state.kek_made()?;
         // An identity that was opened is spent, whatever follows: each is on record at once.
         let secret = quorum::gather(ceremony, package.body(), &self.shares.0, means.asker)
-            .map_err(|error| with_spent(error, ceremony.state.quorum.as_ref()))?;
+            .map_err(|error| with_spent(error, ceremony))?;
         // Every seal is opened before anything is unwrapped: a wrong one changes nothing.
         open_seals(&ceremony.plan, package, &kek, &secret)
     }
@@ -169,13 +168,14 @@ fn receive(
 }
 
 /// Where people stopped, whose identity is spent all the same.
-fn with_spent(error: Error, opened: Option<&Opened>) -> Error {
-    match (error, opened.filter(|opened| opened.open)) {
+fn with_spent(error: Error, ceremony: &Ceremony) -> Error {
+    let named = |ids: &[Id]| ceremony.plan.names_of("nobody", ids);
+    match (error, ceremony.state.quorum.as_ref().filter(|opened| opened.open)) {
         (Error::Ended { what }, Some(opened)) => Error::Ended {
             what: format!(
                 "{what}. On record: {} presented a share; spent from now on is the identity of {}",
-                list(&opened.custodians),
-                list_or("nobody", &opened.spent)
+                named(&opened.custodians),
+                named(&opened.spent)
             ),
         },
         (error, _) => error,

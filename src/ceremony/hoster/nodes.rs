@@ -230,7 +230,7 @@ impl Run for Retire {
             let spki = Hash::of(former.spki());
             let event = Event::Retire { thumbprint: thumbprint.clone(), spki, token };
             if let Some((seq, last)) = ceremony.last_result().filter(|(_, last)| **last == event) {
-                return done_before(seq, last);
+                return done_before(&ceremony.plan, seq, last);
             }
             ceremony.ordered(event)?;
             Ok(Report::new("The former key is not in this HSM; that is on record.")

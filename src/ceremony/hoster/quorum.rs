@@ -94,7 +94,10 @@ pub fn gather(
     presented: &[ShareInput],
     asker: &Asker,
 ) -> Result<Secret> {
-    let quorum = Quorum::new(package.package_id, package.threshold, &package.shares);
+    let plan = ceremony.plan.clone();
+    let named =
+        |id: &str| plan.quorum.custodian(id).map_or(escape(id), |one| plan.name_of(&one.id));
+    let quorum = Quorum::new(package.package_id, package.threshold, &package.shares, &named);
     let mut gathering = Gathering {
         ceremony,
         package,
@@ -293,7 +296,7 @@ impl Gathering<'_> {
             self.restored.clear();
             self.ceremony.record(Event::Note { remark: Remark::Remark { text } })?;
         }
-        let last = list(self.custodians.last());
+        let last = self.ceremony.plan.names_of("nobody", self.custodians.last());
         let missing = self.quorum.missing();
         self.asker
             .say(&format!("the share of {last} is right, and on record; {missing} more needed"));

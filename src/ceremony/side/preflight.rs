@@ -14,7 +14,7 @@ use record::flow::seen::Seen;
 use record::plan::NetworkPlan;
 use record::{
     Error, Event, Finding, Hash, Id, Mode, Phase, Plan, Result, Rule, RuleOutcome, Side, escape,
-    folder, list, log,
+    folder, log,
 };
 
 /// The greatest size of what is read of /proc and /sys, in bytes.
@@ -263,7 +263,7 @@ fn planned(plan: &Plan, hashed: impl FnOnce() -> Result<(String, Hash)>) -> Resu
 /// identities with it where they bring them.
 fn plugin_check(ceremony: &Ceremony, program: &str, custodians: &[Id]) -> Result<Check> {
     let here = plugins::require(&ceremony.plan, program);
-    let of = list(custodians);
+    let of = ceremony.plan.names_of("nobody", custodians);
     let rule = match &here {
         Err(error) => error.rule().unwrap_or(Rule::AgePlugin),
         Ok(_) => Rule::AgePlugin,

@@ -5,7 +5,7 @@ use clap::Args;
 use crate::{Ceremony, Means, Report, Run};
 use record::gate::Unconfirmed;
 use record::signature::{self, Namespace};
-use record::{Error, Event, Kind, Result, Rule, Stage, Step, list, with_commands};
+use record::{Error, Event, Kind, Result, Rule, Stage, Step, with_commands};
 
 /// `release`, as it is typed.
 #[derive(Args)]
@@ -57,7 +57,7 @@ fn require_confirmed(ceremony: &mut Ceremony) -> Result<()> {
         return crate::approval::require(ceremony, &subject)?.covers(&subject);
     }
     Err(Rule::ShareUnconfirmed.refuse(
-        format!("not confirmed by {}", list(&subject.custodians)),
+        format!("not confirmed by {}", ceremony.plan.names_of("nobody", &subject.custodians)),
         match enough < ceremony.plan.quorum.custodians.len() {
             true => format!("a confirmation by every custodian; or by {enough}, and a deviation that officers sign"),
             false => "a confirmation by every custodian".into(),

@@ -276,7 +276,7 @@ impl Run for CloudExport {
         if let Some((seq, last)) = ceremony.last_result()
             && self.has_made(ceremony, last)
         {
-            return done_before(seq, last);
+            return done_before(&ceremony.plan, seq, last);
         }
         let find = |ceremony: &Ceremony| {
             ceremony.state.require(Step::CloudExport)?;

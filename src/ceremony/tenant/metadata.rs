@@ -148,7 +148,7 @@ pub fn report(report: Report, plan: &Plan, taken: &[MetadataFile], pair: Pair) -
     let mut report = report.value("signing", signing).value("encryption", encryption);
     report = report.part("WHAT THE NODES PUBLISH");
     for one in taken {
-        report = said(report, one, plan.hoster.has_officer(&one.entry.fetched_by));
+        report = said(report, one, plan);
     }
     let has = |node: &Id| taken.iter().any(|one| one.entry.node == *node);
     let nodes = plan.target.nodes().iter();
@@ -169,15 +169,16 @@ const PROVES: &str = "This proves that each file names the ceremony's certificat
     carries of every node prove the use of the keys.";
 
 /// What was compared of a file; a claim where an officer of the hoster has fetched it.
-fn said(report: Report, one: &MetadataFile, claim: bool) -> Report {
+fn said(report: Report, one: &MetadataFile, plan: &Plan) -> Report {
     let entry = &one.entry;
+    let claim = plan.hoster.has_officer(&entry.fetched_by);
     let claim = if claim { ": A CLAIM, for an officer of the hoster fetched it" } else { "" };
     let more = !one.compared.others.is_empty() || !one.compared.remarks.is_empty();
     let end = if more { ":" } else { "" };
     let mut report = report.line(format!(
         "{} publishes the ceremony's certificates as the primary ones; fetched by {} from {}{claim}{end}",
         entry.node,
-        entry.fetched_by,
+        plan.name_of(&entry.fetched_by),
         escape(&entry.fetched_from)
     ));
     for other in &one.compared.others {

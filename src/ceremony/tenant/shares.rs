@@ -34,16 +34,16 @@ impl Run for ShareConfirm {
         let (custodian, listing) = listing_of(ceremony, &self.custodian)?;
         let has_deputy = custodian.has_deputy();
         let id = custodian.id;
-        let prompt =
-            Texts::spoken().get("ask.share_words", &[("who", &ceremony.plan.name_of(&id))]);
+        let name = ceremony.plan.name_of(&id);
+        let prompt = Texts::spoken().get("ask.share_words", &[("who", &name)]);
         let from = (ceremony.plan.mode, self.words.as_deref());
         let hint = WordsHint::Count(CODE_WORDS);
         let typed = heard_words(from, &prompt, hint, means.asker, ceremony)?;
         let package = ceremony.sent::<Package>()?;
-        listing.confirm(&package.body().package_id, &typed)?;
+        listing.confirm(&package.body().package_id, &typed, &name)?;
         Rule::ShareCustodian.ensure(
             has_deputy || !self.deputy,
-            format!("a deputy of {id}"),
+            format!("a deputy of {name}"),
             "a custodian for whom the plan names a second recipient, the deputy's",
             "let the custodian confirm",
         )?;
@@ -51,7 +51,6 @@ impl Run for ShareConfirm {
         ceremony.record(Event::ShareConfirm { custodian: id.clone(), deputy })?;
         let left = ceremony.state.unconfirmed().count();
         let who = if deputy { "the deputy of " } else { "" };
-        let name = ceremony.plan.name_of(&id);
         Ok(Report::new(format!("{who}{name} holds the right share.")).value("unconfirmed", left))
     }
 }
@@ -75,7 +74,8 @@ impl Run for ShareReissue {
         listing.dealt(&bytes, &path)?;
         write_once(&self.to, &bytes, MAX_SHARE_FILE)?;
         ceremony.record(Event::ShareReissue { custodian: id.clone(), file: listing.file })?;
-        Ok(Report::new(format!("The share file of {id} is written again; it is the same file."))
+        let name = ceremony.plan.name_of(&id);
+        Ok(Report::new(format!("The share file of {name} is written again; it is the same file."))
             .value("file", self.to.display().to_string())
             .value("sha256", listing.file.to_string()))
     }

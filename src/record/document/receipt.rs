@@ -6,8 +6,8 @@ use crate::plan::IMPORT;
 use crate::proof::Proof;
 use crate::proof::key_set::check_keys;
 use crate::{
-    Fits, Id, Kind, Listed, PackageId, Plan, TokenIdentity, TransferRoute, ensure, list_or,
-    require, strict_json,
+    Fits, Id, Kind, Listed, PackageId, Plan, TokenIdentity, TransferRoute, ensure, require,
+    strict_json,
 };
 
 /// What the HSM holds, who opened the seal for it, and the proof.
@@ -45,7 +45,7 @@ impl Body for Receipt {
             && distinct >= usize::from(plan.quorum.threshold)
             && self.custodians.iter().all(planned)
             && self.spent.iter().all(|id| self.custodians.contains(id));
-        let nobody = |all: &[Id]| list_or("nobody", all);
+        let nobody = |all: &[Id]| plan.names_of("nobody", all);
         let (by, spent) = (nobody(&self.custodians), nobody(&self.spent));
         let found = format!("opened by {by}, spent by {spent}");
         ensure(fits, found, "a quorum of the plan's custodians, each once")?;

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use ssh_key::public::KeyData;
 
-use crate::{Id, Plan, Result, Rule, Side, TokenIdentity, escape, list, quote};
+use crate::{Id, Plan, Result, Rule, Side, TokenIdentity, escape, list, list_or, quote};
 
 /// A person with an SSH key: an officer, or a witness who signs with one.
 #[derive(Debug, Clone)]
@@ -153,6 +153,11 @@ impl Plan {
             Some(name) => format!("{} ({id})", escape(name)),
             None => id.to_string(),
         }
+    }
+
+    /// The same of several, with a word for none.
+    pub fn names_of<'i>(&self, none: &str, ids: impl IntoIterator<Item = &'i Id>) -> String {
+        list_or(none, ids.into_iter().map(|id| self.name_of(id)))
     }
 
     /// Whether a person signs for these sides, as their officer or as a witness.

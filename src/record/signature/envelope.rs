@@ -133,7 +133,7 @@ impl<'a> Envelope<'a> {
     }
 
     fn check_owner(&self, plan: &Plan, person: &Person, all: &[SignatureFile]) -> Result<()> {
-        let (of, signer) = (folder::shown(&self.file.path), &self.file.signer);
+        let (of, signer) = (folder::shown(&self.file.path), plan.name_of(&person.id));
         let blob = |key: &KeyData| PublicKey::new(key.clone(), "").to_bytes().ok();
         let owner =
             people(plan).find(|(person, _)| blob(&person.key).as_ref() == Some(&self.public_key));
@@ -148,7 +148,7 @@ impl<'a> Envelope<'a> {
         let rule = if twice { Rule::SignatureRepeated } else { Rule::SignaturePerson };
         rule.ensure(
             owner.id == person.id,
-            format!("{of}: a signature by {}", owner.id),
+            format!("{of}: a signature by {}", plan.name_of(&owner.id)),
             format!("a signature by {signer}"),
             format!("{signer} signs with their own key"),
         )

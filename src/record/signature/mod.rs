@@ -12,8 +12,7 @@ use crate::command::CommandLine;
 use crate::named;
 use crate::plan::Person;
 use crate::{
-    Error, Hash, Id, Plan, Program, Result, Rule, Side, escape, folder, list, list_or, quote,
-    strict_json,
+    Error, Hash, Id, Plan, Program, Result, Rule, Side, escape, folder, quote, strict_json,
 };
 use envelope::Envelope;
 
@@ -79,9 +78,9 @@ impl VerifiedSignatures {
         let (have, needed) = (self.officers.len(), plan.party(side).approvals);
         let stood_in = have + self.witnesses.len() >= needed;
         let rule = if stood_in { Rule::SignatureWitness } else { Rule::SignatureMissing };
-        let officers = list_or("none", self.officers.iter().map(|one| &one.id));
-        let witnesses = list(self.witnesses.iter().map(|one| &one.id));
-        let others = match self.witnesses.is_empty() {
+        let named = |none, all: &[Signed]| plan.names_of(none, all.iter().map(|one| &one.id));
+        let (officers, witnesses) = (named("none", &self.officers), named("", &self.witnesses));
+        let others = match witnesses.is_empty() {
             true => String::new(),
             false => format!("; of witnesses, who are not counted: {witnesses}"),
         };
@@ -137,15 +136,15 @@ pub fn verify(
             Role::Witness => verified.witnesses.push(signed),
             Role::Officer(of) => {
                 let remedy = "remove this signature; the officers of the side that made the document sign it";
-                return Err(side_error(&signed.id, of, side, remedy));
+                return Err(side_error(&plan.name_of(&signed.id), of, side, remedy));
             }
         }
     }
     Ok(verified)
 }
 
-fn side_error(id: &Id, of: Side, side: Side, remedy: &str) -> Error {
-    let found = format!("{id} is an officer of the {of}");
+fn side_error(name: &str, of: Side, side: Side, remedy: &str) -> Error {
+    let found = format!("{name} is an officer of the {of}");
     Rule::SignatureSide.refuse(found, format!("officers of the {side}"), remedy)
 }
 
@@ -156,7 +155,7 @@ fn side_error(id: &Id, of: Side, side: Side, remedy: &str) -> Error {
 pub fn ensure_signer(plan: &Plan, id: &Id, side: Option<Side>) -> Result<()> {
     match (named(plan, id.as_str(), "a signature file")?.1, side) {
         (Role::Officer(of), Some(side)) if of != side => {
-            Err(side_error(id, of, side, "the officers of that side sign it"))
+            Err(side_error(&plan.name_of(id), of, side, "the officers of that side sign it"))
         }
         _ => Ok(()),
     }
@@ -270,8 +269,9 @@ pub fn enough(
         return Ok(());
     }
     let signed = |id: &Id| verified.officers.iter().any(|officer| officer.id == *id);
-    let line = |Person { id, name, .. }: &Person| {
-        format!("  {name}\n    {}", officer_line(namespace).with("YOUR-ID", id.as_str()))
+    let line = |Person { id, .. }: &Person| {
+        let line = officer_line(namespace).with("YOUR-ID", id.as_str());
+        format!("  {}\n    {line}", plan.name_of(id))
     };
     let lines = party.officers.iter().filter(|officer| !signed(&officer.id)).map(line);
     let copy = match namespace {

@@ -212,17 +212,18 @@ impl Gates<'_> {
             if *gate == Gate::Export {
                 kid = asked.found.pointer("/subject").map(|subject| subject.get("kid").cloned());
             }
-            signed(found, signatures)?;
+            signed(self.plan, found, signatures)?;
             held += 1;
             used.insert(*request);
-            witnesses.extend(found.witnesses.iter().map(|one| one.id.as_str()));
+            witnesses.extend(found.witnesses.iter().map(|one| &one.id));
             Ok(())
         })?;
         verdict.missing.extend(missing);
         if held > 0 {
-            let witnessed = match witnesses.is_empty() {
+            let by = self.plan.names_of("", witnesses);
+            let witnessed = match by.is_empty() {
                 true => String::new(),
-                false => format!("; countersigned, not counted: {}", list(witnesses)),
+                false => format!("; countersigned, not counted: {by}"),
             };
             verdict.holds.push(format!(
                 "{held} acts of the {side}: each signed by enough of its officers, and what was done is what they signed for{witnessed}"
@@ -274,9 +275,9 @@ impl Gates<'_> {
 
 /// The signatures that the log names lie beside the request; that they are enough, reading the log
 /// has told.
-fn signed(found: &FiledRequest, recorded: &[Signed]) -> Result<()> {
+fn signed(plan: &Plan, found: &FiledRequest, recorded: &[Signed]) -> Result<()> {
     let there = |one: &&Signed| found.officers.contains(one) || found.witnesses.contains(one);
-    let gone = recorded.iter().find(|one| !there(one)).map(|one| &one.id);
+    let gone = recorded.iter().find(|one| !there(one)).map(|one| plan.name_of(&one.id));
     Rule::SignatureMissing.ensure(
         gone.is_none(),
         format!("{}: the signature of {} is not there", found.name, list(gone)),

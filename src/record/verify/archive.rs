@@ -11,12 +11,13 @@ use crate::layout::{
 use crate::log::MAX_LOG;
 use crate::signature::{self, Namespace, signer_of};
 use crate::verify::approvals::is_request;
+use crate::verify::contents::names;
 use crate::verify::counterpart::VerifiedLog;
 use crate::verify::evidence::{Folder, Holds};
 use crate::verify::{Verdict, counterpart};
 use crate::{
     Error, Event, Hash, Kind, PLAN_FILE, Phase, Plan, Result, Rule, Side, escape, folder, json,
-    list, quote,
+    quote,
 };
 
 /// An archive: every file, by its name in it, with its SHA-256.
@@ -71,7 +72,7 @@ impl Archive {
         let closed = log.state.phase == Phase::Closed && !log.state.changed_since;
         let found = format!("the {side}'s log does not end with close");
         complete(closed, &found, "a whole log: an archive is made by close")?;
-        whole(&self.files, &log)?;
+        whole(&self.files, plan, &log)?;
         verdict.holds.push(format!(
             "{}: every document, request and signature that its log names is there",
             path.display()
@@ -102,10 +103,8 @@ impl Archive {
         }
         let signed = signed.everyone();
         if !signed.is_empty() {
-            verdict.holds.push(format!(
-                "the head of the {side} is signed by {}",
-                list(signed.iter().map(|one| &one.id))
-            ));
+            let by = names(plan, &signed);
+            verdict.holds.push(format!("the head of the {side} is signed by {by}"));
         }
         Ok(())
     }
@@ -201,7 +200,7 @@ pub fn listed(
 }
 
 /// What the side's own log names is there, and no document that it does not name.
-fn whole(files: &BTreeMap<String, Hash>, log: &VerifiedLog) -> Result<()> {
+fn whole(files: &BTreeMap<String, Hash>, plan: &Plan, log: &VerifiedLog) -> Result<()> {
     let there: BTreeSet<Hash> = files.values().copied().collect();
     let (mut documents, mut proved) = (BTreeSet::new(), BTreeSet::new());
     for (seq, event) in log.events() {
@@ -212,7 +211,7 @@ fn whole(files: &BTreeMap<String, Hash>, log: &VerifiedLog) -> Result<()> {
             require(&there, seq, "the request", request)?;
         }
         for one in event.signatures() {
-            let what = format!("the signature of {}", one.id);
+            let what = format!("the signature of {}", plan.name_of(&one.id));
             require(&there, seq, &what, &one.signature)?;
         }
         if let Event::Evidence { node, evidence, .. } = event {

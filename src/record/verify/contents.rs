@@ -2,6 +2,7 @@
 //! recorded by both sides, all about the same key, and attested as they say.
 
 use std::any::Any;
+use std::collections::BTreeSet;
 
 use crate::document::attestation::Attested;
 use crate::verify::Verdict;
@@ -10,7 +11,6 @@ use crate::verify::documents::{Documents, KeptDocument};
 use crate::verify::logs::Logs;
 use crate::{
     AttestationLevel, Hash, KeySet, Kind, Plan, Received, Result, Rule, Side, Signed, json, list,
-    list_or,
 };
 
 /// Checks all there are.
@@ -57,7 +57,7 @@ impl Check<'_> {
         if let Some(log) = self.logs.of(kind.side()) {
             log.contains(&document.document.header)?;
         }
-        let signers = names(&found.signed);
+        let signers = names(self.plan, &found.signed);
         if found.given_up {
             let attempt = document.document.header.attempt;
             verdict.holds.push(format!(
@@ -230,7 +230,6 @@ fn all_same<T: PartialEq>(values: &[Option<T>]) -> bool {
 }
 
 /// Who signed, each once.
-pub fn names(signed: &[Signed]) -> String {
-    let ids: std::collections::BTreeSet<&str> = signed.iter().map(|one| one.id.as_str()).collect();
-    list_or("nobody", ids)
+pub fn names(plan: &Plan, signed: &[Signed]) -> String {
+    plan.names_of("nobody", signed.iter().map(|one| &one.id).collect::<BTreeSet<_>>())
 }

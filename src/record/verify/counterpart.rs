@@ -80,7 +80,8 @@ fn signers(plan: &Plan, side: Side, entry: &Entry) -> Result<()> {
     }
     ids.iter().try_for_each(|id| {
         let may = !sides.is_empty() && plan.may_sign(id, &sides);
-        ensure(may, &format!("{id} signed"), "officers of that side, and witnesses")
+        let name = plan.name_of(id);
+        ensure(may, &format!("{name} signed"), "officers of that side, and witnesses")
     })
 }
 

@@ -557,8 +557,9 @@ impl At<'_> {
         let mut rest = there.iter();
         let gone = signed.iter().find(|one| !rest.any(|other| other == *one));
         let Some(Signed { id, signature }) = gone else { return Ok(()) };
+        let name = self.record.plan.name_of(id);
         Err(Rule::SignatureMissing.refuse(
-            format!("{}: the signature of {id} is not there, or out of order", self.place()),
+            format!("{}: the signature of {name} is not there, or out of order", self.place()),
             format!("a signature file with SHA-256 {signature}"),
             "find the signature files that the log names",
         ))

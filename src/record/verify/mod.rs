@@ -23,7 +23,7 @@ use crate::plan::{Custodian, MAX_PLAN};
 use crate::service::NodeEvidence;
 use crate::signature::{self, Namespace};
 use crate::{
-    Error, Event, Finding, Gate, Hash, Id, Originals, PLAN_FILE, Plan, Program, Result, Rule,
+    Error, Event, Finding, Gate, Hash, Originals, PLAN_FILE, Plan, Program, Result, Rule,
     RuleOutcome, Side, Signed, TransferRoute, escape, folder, list, list_or,
 };
 pub use approvals::{form_error, request_again};
@@ -201,9 +201,7 @@ pub fn verify(folders: &[PathBuf], against: &Against) -> Result<Verdict> {
         let unsigned = |line| format!("{line}; whether officers signed for it, no log here says");
         verdict.noted.extend(unpassed.map(unsigned));
     }
-    for log in logs.all() {
-        say_entries(plan, log, &mut verdict)?;
-    }
+    logs.all().try_for_each(|log| say_entries(plan, log, &mut verdict))?;
     Ok(verdict)
 }
 
@@ -235,7 +233,7 @@ fn the_plan(evidence: &[Folder], elsewhere: Option<&Path>, verdict: &mut Verdict
             "verify folders of one ceremony at a time",
         )?;
         if !signed.is_empty() {
-            let by = contents::names(&signed);
+            let by = contents::names(&found, &signed);
             verdict.holds.push(format!("{shown}: the plan is signed by {by}"));
         }
         plan = Some(found);
@@ -392,16 +390,13 @@ fn say_entries(plan: &Plan, log: &VerifiedLog, verdict: &mut Verdict) -> Result<
     let side = log.state.side;
     let claims = claims(plan, log)?;
     let count = log.entries.len() + claims.values().sum::<usize>();
-    let claims = claims.iter().map(|(field, count)| format!("{field} {count}"));
-    let claims = list_or("nothing else", claims);
+    let claims = list_or("nothing else", claims.iter().map(|(field, n)| format!("{field} {n}")));
     verdict.claims.push(format!(
         "{count} fields of the {side}'s log, which nothing else on record determines: time {}, {claims}",
         log.entries.len()
     ));
-    for pair in log.entries.windows(2) {
-        if let [before, after] = pair
-            && after.time < before.time
-        {
+    for (before, after) in log.entries.iter().zip(log.entries.iter().skip(1)) {
+        if after.time < before.time {
             verdict.noted.push(format!(
                 "{side}, entry {}: its clock went back, from {} to {}",
                 after.head.seq, before.time, after.time
@@ -413,14 +408,14 @@ fn say_entries(plan: &Plan, log: &VerifiedLog, verdict: &mut Verdict) -> Result<
         _ => None,
     });
     let opened = log.state.quorum.as_ref();
-    let in_vain = quorums.flat_map(|(seq, spent)| spent.iter().map(move |id| (seq, id)));
-    let in_vain = in_vain.filter(|(_, id)| opened.is_none_or(|quorum| !quorum.spent.contains(id)));
-    let in_vain: BTreeMap<&Id, u64> = in_vain.map(|(seq, id)| (id, seq)).collect();
-    verdict.noted.extend(in_vain.into_iter().map(|(id, seq)| {
-        format!(
-            "{side}, entry {seq}: the identity of {id} was opened and is spent; no receipt names it"
-        )
-    }));
+    let in_vain = quorums.flat_map(|(seq, spent)| spent.iter().map(move |id| (id, seq)));
+    let in_vain = in_vain.filter(|(id, _)| opened.is_none_or(|quorum| !quorum.spent.contains(id)));
+    for (id, seq) in in_vain.collect::<BTreeMap<_, _>>() {
+        let name = plan.name_of(id);
+        verdict.noted.push(format!(
+            "{side}, entry {seq}: the identity of {name} was opened and is spent; no receipt names it"
+        ));
+    }
     Ok(())
 }
 

@@ -37,11 +37,11 @@ pub fn check(documents: &Documents, plan: &Plan, verdict: &mut Verdict) -> Resul
 
 fn say(nodes: &[Id], plan: &Plan, acceptance: &Acceptance, verdict: &mut Verdict) {
     for one in &acceptance.metadata {
-        let (node, by, from) = (&one.node, &one.fetched_by, &one.fetched_from);
+        let (node, by, from) = (&one.node, plan.name_of(&one.fetched_by), &one.fetched_from);
         verdict.holds.push(format!(
             "the file that is said to be what {node} published names the ceremony's certificates as the primary ones, byte for byte"
         ));
-        let whose = match plan.hoster.has_officer(by) {
+        let whose = match plan.hoster.has_officer(&one.fetched_by) {
             true => "an officer of the hoster, so the hoster's own word",
             false => "no officer of the hoster",
         };

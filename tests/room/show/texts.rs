@@ -41,7 +41,7 @@ fn every_event_is_told_in_every_language() {
         };
         let event: Event = serde_json::from_str(json).unwrap_or_else(|e| panic!("{e}: {entry}"));
         for (language, expected) in [(Language::English, english), (Language::German, german)] {
-            let said = ::show::sentence(&event, &Sentences::of(language)).unwrap();
+            let said = ::show::sentence(&event, None, &Sentences::of(language)).unwrap();
             assert_eq!(said, *expected, "{entry}");
         }
         let json: serde_json::Value = serde_json::from_str(json).unwrap();
