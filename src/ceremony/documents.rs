@@ -200,10 +200,8 @@ impl Ceremony {
         let side = B::KIND.side();
         let (bytes, name) = (received.file(LOG_FILE), format!("the {side}'s log"));
         let log = counterpart::verify(&self.plan, side, bytes, &name)?;
-        log.contains(&received.document.header)?;
-        for header in self.taken_headers()? {
-            log.contains(&header)?;
-        }
+        log.contains(&received.document.header, Some(bytes))?;
+        self.taken_headers()?.iter().try_for_each(|header| log.contains(header, None))?;
         Record::own(&self.dir, Holds::Ceremony(self.state.side))?.hold(&log)?;
         Ok(log)
     }

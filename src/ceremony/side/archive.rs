@@ -127,18 +127,19 @@ pub fn closing(ceremony: &Ceremony, folder: &Path) -> Result<Released<Closing>> 
         .not_before(ceremony.state.seen_attempt)?
         .released(&ceremony.plan)?;
     let log = ceremony.other_log(&closing)?;
-    let answers = closing.document.header.answers;
-    if answers != log.state.aborted.map(|head| head.hash) {
-        ceremony.answers(&closing)?;
-    } else {
-        Rule::DocumentAnswers.ensure(
-            ceremony.state.aborted.is_some(),
-            "a closing after the hoster's abort",
-            "a closing that answers the acceptance",
-            "the hoster has ended the ceremony: `abort` it on this side too, then close with this closing",
-        )?;
-    }
     let accepted = log.state.aborted.is_none();
+    match log.state.aborted {
+        None => ceremony.answers(&closing)?,
+        Some(abort) => {
+            closing.answering(abort.hash)?;
+            Rule::DocumentAnswers.ensure(
+                ceremony.state.aborted.is_some(),
+                "a closing after the hoster's abort",
+                "a closing that answers the acceptance",
+                "the hoster has ended the ceremony: `abort` it on this side too, then close with this closing",
+            )?;
+        }
+    }
     let kek = log.state.kek.as_ref().map(|kek| kek.fingerprint);
     for kek in accepted.then_some(ceremony.state.offered).into_iter().chain([kek]) {
         closing.body().follows(kek, accepted).map_err(|(found, expected)| {

@@ -61,7 +61,7 @@ fn verify(plan: &Plan, named: Hash, folder: &Path) -> Result<()> {
     )?;
     let name = format!("{}/{LOG_FILE}", path.display());
     let log = counterpart::verify(&former, Side::Hoster, closing.file(LOG_FILE), &name)?;
-    log.contains(&closing.document.header)?;
+    log.contains(&closing.document.header, Some(closing.file(LOG_FILE)))?;
     let aborted = log.state.aborted.map(|head| head.hash);
     let ended = aborted.is_some() && closing.document.header.answers == aborted;
     Rule::PlanTrial.ensure(

@@ -2,7 +2,7 @@
 
 use crate::encoding::Hash;
 use crate::strict_json;
-use crate::terms::{Side, TransferRoute};
+use crate::terms::{Side, Step, TransferRoute};
 
 /// The format of plans, documents and logs.
 pub const FORMAT: &str = "keyferry/1";
@@ -35,19 +35,27 @@ impl Kind {
         format!("{}.json", self.name())
     }
 
-    /// Who makes it, and the ways of keys on which it crosses.
-    const fn facts(self) -> (Side, &'static [TransferRoute]) {
+    /// Who makes it, by which steps, and the ways of keys on which it crosses.
+    const fn facts(self) -> (Side, &'static [Step], &'static [TransferRoute]) {
         use Side::{Hoster, Tenant};
         use TransferRoute::{Born, Brought, Carried};
+        const ALL: &[TransferRoute] = &[Carried, Born, Brought];
+        const CLOSING: &[Step] = &[Step::KekDestroy, Step::AcceptanceCheck, Step::KeysDestroy];
         match self {
-            Kind::Offer => (Hoster, &[Carried, Brought]),
-            Kind::Package => (Tenant, &[Carried]),
-            Kind::Keys => (Hoster, &[Born, Brought]),
-            Kind::Challenge => (Tenant, &[Born, Brought]),
-            Kind::Receipt | Kind::Registration => (Hoster, &[Carried, Born, Brought]),
-            Kind::Acceptance => (Tenant, &[Carried, Born, Brought]),
-            Kind::Closing => (Hoster, &[Carried, Born, Brought]),
+            Kind::Offer => (Hoster, &[Step::KekCreate], &[Carried, Brought]),
+            Kind::Package => (Tenant, &[Step::Export], &[Carried]),
+            Kind::Keys => (Hoster, &[Step::KeysCreate, Step::ImportPlain], &[Born, Brought]),
+            Kind::Challenge => (Tenant, &[Step::KeysCheck], &[Born, Brought]),
+            Kind::Receipt => (Hoster, &[Step::Import, Step::Answer], ALL),
+            Kind::Registration => (Hoster, &[Step::Registration], ALL),
+            Kind::Acceptance => (Tenant, &[Step::Accept], ALL),
+            Kind::Closing => (Hoster, CLOSING, ALL),
         }
+    }
+
+    /// Whether this step makes it.
+    pub fn is_made_by(self, step: Step) -> bool {
+        self.facts().1.contains(&step)
     }
 
     /// The side that makes it.
@@ -57,7 +65,7 @@ impl Kind {
 
     /// Whether a ceremony in which keys go this way has it.
     pub fn crosses(self, way: TransferRoute) -> bool {
-        self.facts().1.contains(&way)
+        self.facts().2.contains(&way)
     }
 
     /// The document that it answers: the one before it.

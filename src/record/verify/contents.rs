@@ -10,7 +10,8 @@ use crate::verify::counterpart::VerifiedLog;
 use crate::verify::documents::{Documents, KeptDocument};
 use crate::verify::logs::Logs;
 use crate::{
-    AttestationLevel, Hash, KeySet, Kind, Plan, Received, Result, Rule, Side, Signed, json, list,
+    AttestationLevel, Hash, KeySet, Kind, LOG_FILE, Plan, Received, Result, Rule, Side, Signed,
+    json, list,
 };
 
 /// Checks all there are.
@@ -55,7 +56,8 @@ impl Check<'_> {
     fn one(&self, found: &KeptDocument<dyn Any>, verdict: &mut Verdict) -> Result<()> {
         let (kind, document) = (found.received.kind(), &found.received);
         if let Some(log) = self.logs.of(kind.side()) {
-            log.contains(&document.document.header)?;
+            let carried = document.files.get(LOG_FILE).map(Vec::as_slice);
+            log.contains(&document.document.header, carried)?;
         }
         let signers = names(self.plan, &found.signed);
         if found.given_up {
@@ -90,18 +92,17 @@ impl Check<'_> {
     /// A document answers the one before it; a closing may answer the hoster's abort instead.
     fn answers(&self, found: &KeptDocument<dyn Any>) -> Result<()> {
         let (kind, answers) = (found.received.kind(), found.received.document.header.answers);
-        let hoster = self.logs.of(Side::Hoster);
-        let aborted = hoster.and_then(|log| log.state.aborted);
-        if kind == Kind::Closing && answers.is_some() && answers == aborted.map(|head| head.hash) {
-            return Ok(());
-        }
+        let hoster = self.logs.of(Side::Hoster).filter(|_| kind == Kind::Closing);
+        let begun = found.received.document.header.head;
+        let aborted = hoster.and_then(|log| log.state.aborted).filter(|head| head.seq < begun.seq);
         let before = kind.answers(self.plan.way).and_then(|kind| self.documents.hash(kind));
+        let before = aborted.map(|head| head.hash).or(before);
         // One side has begun again, and the other has not followed.
         let given_up = answers.is_some_and(|hash| self.given_up(hash));
         let Some(before) = before else { return Ok(()) };
         let found = answers.map_or("nothing".to_owned(), |hash| hash.to_string());
         Rule::DocumentAnswers.ensure(
-            answers == Some(before) || given_up,
+            answers == Some(before) || (given_up && aborted.is_none()),
             format!("a {kind} that answers {found}"),
             format!("one that answers {before}"),
             "one of the two documents is of another ceremony or attempt",

@@ -119,23 +119,40 @@ impl VerifiedLog {
         Ok(())
     }
 
-    /// Whether the log has the entry that a document of its side named, and the document was made
-    /// or is being made by it.
+    /// Whether the log has the entry that a document of its side names: the intent of a step that
+    /// makes such documents, in that attempt; and, where the document carries the log, whether it
+    /// carries all of it up to there.
     ///
     /// # Errors
     /// `LOG-CHAIN`: a document was made under another log than this one.
-    pub fn contains(&self, header: &Header) -> Result<()> {
+    pub fn contains(&self, header: &Header, carried: Option<&[u8]>) -> Result<()> {
         let found = self.entries.iter().find(|entry| entry.head.seq == header.head.seq);
-        if found.is_some_and(|entry| entry.head == header.head) {
-            return Ok(());
+        let begun = |entry: &&Entry| {
+            matches!(entry.event, Event::Intent { step, attempt } if
+                header.document.is_made_by(step) && attempt == header.attempt)
+        };
+        if found.filter(begun).is_some_and(|entry| entry.head == header.head) {
+            let Some(carried) = carried else { return Ok(()) };
+            let lines = carried.iter().filter(|byte| **byte == b'\n').count();
+            return Rule::LogChain.ensure(
+                lines as u64 == header.head.seq && carried.ends_with(b"\n"),
+                format!("a log of {lines} entries, which the {} carries", header.document),
+                format!("the log up to entry {}, which it names", header.head.seq),
+                "the log that travels was cut or goes on: ask that side for an explanation",
+            );
         }
         let found = found.map_or("no such entry".into(), |entry| {
-            format!("entry {} with hash {}", entry.head.seq, entry.head.hash)
+            format!(
+                "entry {}, {}, with hash {}",
+                entry.head.seq,
+                entry.event.name(),
+                entry.head.hash
+            )
         });
         Err(Rule::LogChain.refuse(
             format!("the log of the {} has {found}", header.side),
-            format!("entry {} with hash {}, which its {} names", header.head.seq, header.head.hash, header.document),
-            "the log was rewritten after the document was made: stop, and ask that side for an explanation",
+            format!("entry {} with hash {}, which its {} names as the intent of the step that made it, in attempt {}", header.head.seq, header.head.hash, header.document, header.attempt),
+            "the log was rewritten, or the document was not made by Keyferry: stop, and ask that side for an explanation",
         ))
     }
 }

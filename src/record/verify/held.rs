@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::document::Header;
 use crate::document::acceptance::Acceptance;
 use crate::document::attestation::Attested;
+use crate::document::closing::Closing;
 use crate::document::package::Package;
 use crate::document::registration::Registration;
 use crate::flow::replay::untrusted;
@@ -21,6 +22,7 @@ use crate::proof::key_set::certificate_file;
 use crate::service::{Brief, EvidenceContext, NodeEvidence, same_former};
 use crate::spki::{MAX_CERTIFICATE, TargetCertificate};
 use crate::verify::counterpart::VerifiedLog;
+use crate::verify::documents::Documents;
 use crate::verify::{Holds, Record, Verdict};
 use crate::{
     AttestationLevel, Entry, Error, Event, Hash, Id, KeySet, Kind, Originals, Phase, ReadBack,
@@ -359,13 +361,10 @@ impl At<'_> {
                 let registration = documents.registration.by_hash(*document);
                 registration.map_or(Ok(()), |one| self.registration(one))
             }
-            Event::Accept { document, .. } => self.acceptance(*document),
+            Event::Intent { step, .. } => self.begun(*step),
             Event::Retire { thumbprint, spki, .. } => self.retired(thumbprint, *spki),
             Event::Close { closing, .. } => self.close(*closing),
-            _ => match event.made() {
-                Some((Kind::Closing, document)) => self.closing(document),
-                _ => Ok(()),
-            },
+            _ => Ok(()),
         }
     }
 
@@ -405,17 +404,34 @@ impl At<'_> {
         self.document_says(Kind::Receipt, receipt.body(), &expected)
     }
 
+    /// A document that carries the log as far as this intent says what was so then: the copy that
+    /// the other side has does not hold its result.
+    fn begun(&self, step: Step) -> Result<()> {
+        let Documents { acceptance, closing, .. } = &self.record.documents;
+        let (side, head) = (self.state.side, self.entry.head);
+        let begun = |header: &Header| header.side == side && header.head == head;
+        for found in acceptance.all().iter().map(|found| &found.received) {
+            if begun(&found.document.header) {
+                self.acceptance(found.body())?;
+            }
+        }
+        for found in closing.all().iter().map(|found| &found.received) {
+            if begun(&found.document.header) {
+                self.closing(found.body(), step)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The acceptance is of this side's keys, KEK and receipt.
-    fn acceptance(&self, document: Hash) -> Result<()> {
-        let acceptance = self.record.documents.acceptance.by_hash(document);
-        let Some(acceptance) = acceptance else { return Ok(()) };
+    fn acceptance(&self, said: &Acceptance) -> Result<()> {
         let expected = Acceptance {
             receipt: self.state.document(Kind::Receipt)?,
             kek_fingerprint: self.state.offered,
             package_id: self.state.package_id()?,
-            ..acceptance.body().clone()
+            ..said.clone()
         };
-        self.document_says(Kind::Acceptance, acceptance.body(), &expected)
+        self.document_says(Kind::Acceptance, said, &expected)
     }
 
     /// The tenant's close takes the hoster's closing, of this acceptance unless it has aborted.
@@ -453,14 +469,11 @@ impl At<'_> {
         here || self.state.needs_closing(plan)
     }
 
-    /// The closing says what the entry's step destroyed.
-    fn closing(&self, document: Hash) -> Result<()> {
-        let Some(closing) = self.record.documents.closing.by_hash(document) else { return Ok(()) };
-        let (event, body) = (&self.entry.event, closing.body());
+    /// The closing says what its step destroys.
+    fn closing(&self, body: &Closing, step: Step) -> Result<()> {
         self.planned_token(body.token.as_ref())?;
-        let kek = matches!(event, Event::KekDestroy { .. });
-        let kek = kek.then(|| self.state.kek_made()).transpose()?;
-        let accepted = event.took().is_some();
+        let kek = (step == Step::KekDestroy).then(|| self.state.kek_made()).transpose()?;
+        let accepted = self.state.aborted.is_none();
         body.follows(kek.map(|kek| kek.fingerprint), accepted)
             .map_err(|(found, expected)| self.says(Rule::DocumentContent, &found, &expected))?;
         let backup = accepted && self.record.plan.source == Originals::Destroy;
