@@ -71,7 +71,7 @@ impl Basis<'_> {
             ));
             return Ok(waiting);
         };
-        log.contains(header)?;
+        log.contains(header, None)?;
         if log.state.abandoned.iter().any(|left| left.kind == kind && left.hash == hash) {
             waiting.void = Some(format!("attempt {} was given up", header.attempt));
             return Ok(waiting);
