@@ -226,3 +226,78 @@ fn a_package_that_left_with_too_few_confirmations_is_refused() {
     let error = verify(&stage, &["tenant"]).unwrap_err();
     assert_eq!(error.rule(), Some(Rule::ShareUnconfirmed), "{error}");
 }
+
+/// The log that travels with a closing ends here, and its officers have signed for that.
+fn ends_at(stage: &Stage, log: &str) {
+    let (closing, head) = ("medium/closing/closing.json", Hash::of(last(log).as_bytes()));
+    fs::write(stage.path("medium/closing/log.jsonl"), log).unwrap();
+    let mut document = stage.json(closing);
+    document["header"]["head"] =
+        serde_json::json!({"seq": log.lines().count(), "hash": head.to_string()});
+    document["body"]["log"] =
+        serde_json::json!({"hash": Hash::of(log.as_bytes()).to_string(), "length": log.len()});
+    signed_anew(stage, closing, &document);
+}
+
+fn last(log: &str) -> &str {
+    log.split_inclusive('\n').next_back().unwrap()
+}
+
+/// A closing as its hoster's officers would have it.
+fn signed_anew(stage: &Stage, closing: &str, document: &Value) {
+    let text = fs::read_to_string(stage.path(closing)).unwrap();
+    let mut whole: record::document::Document<record::document::closing::Closing> =
+        serde_json::from_str(&text).unwrap();
+    whole.header = serde_json::from_value(document["header"].clone()).unwrap();
+    whole.body = serde_json::from_value(document["body"].clone()).unwrap();
+    fs::write(stage.path(closing), record::json_file(&whole).unwrap()).unwrap();
+    signed(stage, closing, "keyferry-document", &["hana", "hugo"]);
+}
+
+#[test]
+fn a_log_that_travels_goes_to_where_its_document_was_begun() {
+    let stage = Stage::at(Done::ClosingRelease);
+    let log = fs::read_to_string(stage.path("medium/closing/log.jsonl")).unwrap();
+    let lines: Vec<&str> = log.split_inclusive('\n').collect();
+    let begun = |end: &usize| lines[end - 1].contains("\"event\":\"intent\"");
+    let cuts = (1..lines.len()).filter(|end| begun(end) || *end + 3 > lines.len());
+    for end in cuts {
+        ends_at(&stage, &lines[..end].concat());
+        stage.tenant(&["close", "medium/closing"]).refused("LOG-CHAIN");
+    }
+    // As it was, it is taken: the forgery changes nothing but where the log ends.
+    ends_at(&stage, &log);
+    stage.tenant(&["close", "medium/closing"]).ok();
+    // Whoever writes the whole archive anew is found out by the auditor all the same.
+    let cut = stage.copy();
+    ends_at(&cut, &lines[..lines.len() - 2].concat());
+    let carried = cut.path("tenant/inbox/closing");
+    fs::remove_dir_all(&carried).unwrap();
+    crate::gates::copy(&cut.path("medium/closing"), &carried);
+    let (was, now) = (
+        hash_of(&stage, "tenant/inbox/closing/closing.json"),
+        hash_of(&cut, "tenant/inbox/closing/closing.json"),
+    );
+    rewrite(&cut, "tenant/log.jsonl", |text| {
+        text.replace(was.as_str().unwrap(), now.as_str().unwrap())
+    });
+    fs::remove_dir_all(cut.path("tenant/archive")).unwrap();
+    let error = verify(&cut, &["tenant"]).unwrap_err();
+    assert_eq!(error.rule(), Some(Rule::LogChain), "{error}");
+}
+
+#[test]
+fn a_closing_after_an_abort_is_the_aborts() {
+    let stage = Stage::at(Done::AcceptanceRelease);
+    abort(&stage, "hoster");
+    stage.pass("hoster", "kek-destroy", &["kek", "destroy"]);
+    stage.hoster(&["kek", "destroy"]).ok();
+    stage.sign_document("hoster", "closing", &["hana", "hugo"]);
+    stage.hoster(&["release"]).ok();
+    stage.carry("hoster", "closing");
+    let closing = "medium/closing/closing.json";
+    let mut document = stage.json(closing);
+    document["header"]["answers"] = hash_of(&stage, "medium/acceptance/acceptance.json");
+    signed_anew(&stage, closing, &document);
+    stage.tenant(&["close", "medium/closing"]).refused("DOCUMENT-ANSWERS");
+}
