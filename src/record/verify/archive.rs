@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use crate::document::MAX_DOCUMENT;
 use crate::layout::{
-    APPROVALS, ClosedHead, EVIDENCE, HEAD_FILE, SUMS, archived_log, attempt_of, sums_line,
+    APPROVALS, ClosedHead, EVIDENCE, HEAD_FILE, SUMS, archived_log, attempt_of, evidence_name,
+    sums_line,
 };
 use crate::log::MAX_LOG;
 use crate::signature::{self, Namespace, signer_of};
@@ -214,9 +215,10 @@ fn whole(files: &BTreeMap<String, Hash>, plan: &Plan, log: &VerifiedLog) -> Resu
             let what = format!("the signature of {}", plan.name_of(&one.id));
             require(&there, seq, &what, &one.signature)?;
         }
-        if let Event::Evidence { node, evidence, .. } = event {
+        if let Event::Evidence { node, stage, evidence, .. } = event {
             require(&there, seq, &format!("the evidence of {node}"), evidence)?;
-            proved.insert(*evidence);
+            let name = evidence_name(node, *stage, *evidence);
+            proved.insert((format!("{EVIDENCE}/{name}"), *evidence));
         }
         for (kind, hash) in named {
             require(&there, seq, &format!("the {kind}"), hash)?;
@@ -226,11 +228,14 @@ fn whole(files: &BTreeMap<String, Hash>, plan: &Plan, log: &VerifiedLog) -> Resu
         let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
         let kind = folder.rsplit('/').next().unwrap_or(folder);
         let document = is_kind(kind) && file == format!("{kind}.json");
-        (document && !documents.contains(hash)) || (folder == EVIDENCE && !proved.contains(hash))
+        let evidence = folder == EVIDENCE;
+        (document && !documents.contains(hash))
+            || (evidence && !proved.contains(&((*path).clone(), **hash)))
     });
     let Some((path, _)) = unnamed else { return Ok(()) };
     let expected = "the documents and the evidence that the log names, and no others";
-    Err(incomplete(&format!("{path}, which the log of its side does not name"), expected))
+    let found = format!("{path}, which the log of its side does not name");
+    Err(incomplete(&escape(&found), expected))
 }
 
 fn require(there: &BTreeSet<Hash>, seq: u64, what: &str, hash: &Hash) -> Result<()> {

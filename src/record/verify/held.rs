@@ -114,7 +114,6 @@ impl At<'_> {
         let event = &self.entry.event;
         self.signatures()?;
         self.custodians()?;
-        self.unwrapped()?;
         self.token()?;
         self.act()?;
         if let Some(expected) = self.expected()? {
@@ -353,9 +352,7 @@ impl At<'_> {
             Event::Primary { former, .. } => {
                 let ready = state.nodes.current().filter_map(|node| state.nodes.ready.get(node));
                 let mut ready = ready.filter_map(|hash| self.record.evidence.get(hash));
-                ready.try_for_each(|one| {
-                    one.not_ahead(self.entry.time).and_then(|()| same_former(one, former))
-                })
+                ready.try_for_each(|one| same_former(one, former))
             }
             Event::Registration { document } => {
                 let registration = documents.registration.by_hash(*document);
@@ -576,18 +573,6 @@ impl At<'_> {
             format!("a signature file with SHA-256 {signature}"),
             "find the signature files that the log names",
         ))
-    }
-
-    /// An import looks for what one that a quorum came to has left, and asks no custodian where every
-    /// key is whole.
-    fn unwrapped(&self) -> Result<()> {
-        let Event::Import { keys, .. } = &self.entry.event else { return Ok(()) };
-        let threshold = usize::from(self.record.plan.quorum.threshold);
-        let opened = self.state.quorum.as_ref().filter(|one| one.open);
-        let looked = opened.is_some_and(|one| one.earlier >= threshold);
-        let made = keys.iter().any(|key| key.made);
-        let found = "a quorum came again, and no key was made";
-        self.ensure(made || !looked, found, "one that was made, at least")
     }
 
     /// Who opened the seal, or holds a share, is one of the plan's custodians.

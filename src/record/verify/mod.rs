@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::flow::Opened;
 use crate::log::claims::CLAIMS;
 use crate::log::{MAX_LOG, PlainImported, SourceDestroyed};
 use crate::plan::{Custodian, MAX_PLAN};
@@ -403,6 +404,15 @@ fn say_entries(plan: &Plan, log: &VerifiedLog, verdict: &mut Verdict) -> Result<
             ));
         }
     }
+    let threshold = usize::from(plan.quorum.threshold);
+    log.walk(|state, entry| {
+        let Event::Import { keys, .. } = &entry.event else { return Ok(()) };
+        let again = |quorum: &Opened| quorum.open && quorum.earlier >= threshold;
+        if state.quorum.as_ref().is_some_and(again) && keys.iter().all(|key| !key.made) {
+            verdict.noted.push(format!("{side}, entry {}: a quorum came again, and no key was made: the HSM had them all, and showed them late", entry.head.seq));
+        }
+        Ok(())
+    })?;
     let quorums = log.events().filter_map(|(seq, event)| match event {
         Event::Quorum { spent, .. } => Some((seq, spent)),
         _ => None,
