@@ -80,7 +80,7 @@ fn the_report_says_what_was_compared_what_it_proves_and_what_comes_next() {
     };
     let said = report(Report::new(""), &plan, &taken("ada"), pair).text();
     for sentence in [
-        "node2 publishes the ceremony's certificates as the primary ones; fetched by ada from the \\u{202e}office:\n",
+        "node2 publishes the ceremony's certificates as the primary ones; fetched by ada O. (ada) from the \\u{202e}office:\n",
         &format!("not primary: {} CN=other", record::spki::thumbprint(&keys.other)),
         "no metadata:  node1",
         "nor that the service can decrypt",
