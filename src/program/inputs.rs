@@ -75,7 +75,7 @@ impl Inputs<'_> {
             Needs::Cloud => return self.cloud(turn.command(self.plan)),
             Needs::Plan => self.plan_file.clone(),
             Needs::Evidence | Needs::Certificate => {
-                let node = turn.of.as_ref().map(|node| evidence_file(node, turn.stage()));
+                let node = turn.of.as_ref().map(|node| evidence_file(node, turn.stage));
                 let name = node.as_deref().unwrap_or(needs.name());
                 Some(self.file("next.file", ("file", name))?)
             }

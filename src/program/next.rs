@@ -15,6 +15,7 @@ use ceremony::approval::{self, OpenRequest};
 use ceremony::side::token::FEW_TRIES;
 use record::command::{CommandLine, Program};
 use record::flow::{Phase, State};
+use record::layout::archive_name;
 use record::log::{self, LOG_FILE};
 use record::plan::{PLAN_FILE, Plan};
 use record::terms::{Id, Kind, Mode, Side, Step};
@@ -172,7 +173,7 @@ impl GuidedWalk<'_> {
             Some(id) => Some(Turn { of: Some(id.clone()), ..turn }),
             None => {
                 let release = ceremony.state.rows().find(|row| row.step == Step::Release);
-                release.map(|row| Turn { row, of: None })
+                release.map(|row| Turn { row, of: None, ..turn })
             }
         }
     }
@@ -184,7 +185,9 @@ impl GuidedWalk<'_> {
             return self.bag(&at);
         }
         let Some(turn) = &at.turn else {
-            return Ok(ControlFlow::Break(self.face.good(&self.text("next.closed"))));
+            let closes = at.state.as_ref().map_or(0, |state| state.closes);
+            let closed = self.texts.get("next.closed", &[("archive", &archive_name(closes))]);
+            return Ok(ControlFlow::Break(self.face.good(&closed)));
         };
         self.show(&at, turn);
         let deputy = match self.ready(&at, turn)? {

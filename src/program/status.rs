@@ -4,7 +4,8 @@ use crate::Common;
 use ceremony::Ceremony;
 use ceremony::tenant::trust::TRUSTED_LEFT;
 use record::command::CommandLine;
-use record::{Originals, Phase, Plan, Program, State, Step, TransferRoute, Trial};
+use record::layout::archive_name;
+use record::{Originals, Phase, Plan, Program, Stage, State, Step, TransferRoute, Trial};
 use show::by_key;
 use terminal::guide::Turn;
 use terminal::report::Report;
@@ -13,21 +14,23 @@ use terminal::report::Report;
 pub fn turn(ceremony: &Ceremony) -> Option<Turn> {
     let state = &ceremony.state;
     let unconfirmed = state.unconfirmed().next();
-    let nodes = &state.nodes;
-    let missing = nodes.missing(nodes.stage()).first().copied();
-    let restart = state.pending == Some(Step::Restart);
+    let stage = state.nodes.stage();
+    let missing = state.nodes.missing(stage).first().copied();
+    // Begun, it must end before anything else: what it takes back may be gone already.
+    let unfinished = state.pending.filter(|step| matches!(step, Step::Restart | Step::Rollback));
     let row = state.rows().find(|row| match row.step {
-        // StepIntent, it must end before anything else.
-        step if restart => step == Step::Restart,
+        step if let Some(unfinished) = unfinished => step == unfinished,
         Step::ShareConfirm => unconfirmed.is_some(),
-        Step::ShareReissue => false,
         // Only where the plan asks for it, and then before the keys are made and wrapped.
         Step::KekTrust => ceremony.plan.trusted_only() && !state.trusts_offer(),
         Step::KekDestroy => state.kek_left(),
         Step::KeysDestroy => state.born_left(),
         Step::Evidence => missing.is_some(),
         // Possible, and never what comes next by itself.
-        Step::Rollback | Step::Nodes | Step::Retire => state.pending == Some(row.step),
+        Step::ShareReissue | Step::Rollback | Step::Nodes | Step::Retire => false,
+        Step::CloudExport if state.phase == Phase::CloudExported => state.pending == Some(row.step),
+        // What was taken back since is not released; the ceremony ends without its aim.
+        Step::Release if state.phase == Phase::RegistrationMade => stage == Stage::Active,
         // A trial ends here, by `abort`.
         Step::Primary | Step::Accept => ceremony.plan.trial != Trial::This,
         Step::SourceDestroy => ceremony.plan.source == Originals::Destroy,
@@ -42,7 +45,7 @@ pub fn turn(ceremony: &Ceremony) -> Option<Turn> {
         Step::Evidence => missing.cloned(),
         _ => None,
     };
-    Some(Turn { row, of })
+    Some(Turn { row, of, stage })
 }
 
 impl Common {
@@ -50,9 +53,10 @@ impl Common {
     pub(super) fn next_step(&self, ceremony: &Ceremony) -> String {
         let (plan, state) = (&ceremony.plan, &ceremony.state);
         let Some(turn) = turn(ceremony) else {
-            let again = Program::of(state.side).line("close");
+            let (archive, again) =
+                (archive_name(state.closes), Program::of(state.side).line("close"));
             return format!(
-                "next: nothing; the ceremony is closed. Keep archive/ and let officers and witnesses sign archive/head.json; who has not, says\n  {again}"
+                "next: nothing; the ceremony is closed. Keep {archive}/ and let officers and witnesses sign {archive}/head.json; who has not, says\n  {again}"
             );
         };
         let on = format!("next: on the {}'s machine, ", state.side);
@@ -67,7 +71,7 @@ impl Common {
         let row = turn.row;
         let line = self.whole(turn.command(plan), Some(row.step), plan);
         let mut text = format!("{on}{}\n  {line}", row.who);
-        if let Some(first) = before(state, row.step) {
+        if let Some(first) = before(plan, state, row.step) {
             text.push_str(&format!("\n  {first}"));
         }
         if state.pending.is_some_and(|pending| pending == row.step) {
@@ -89,8 +93,11 @@ impl Common {
 }
 
 /// What must happen before the next command can be run.
-fn before(state: &State, step: Step) -> Option<String> {
+fn before(plan: &Plan, state: &State, step: Step) -> Option<String> {
     let mut texts = by_key(include_str!("../../templates/text/first.toml"));
+    if plan.trial != Trial::This {
+        texts.remove(Step::Abort.name());
+    }
     let again = state.phase == Phase::KeysReady && state.attempt > 1;
     let step = if again { "begun-again" } else { step.name() };
     let phase = format!("{}.{}", state.side, state.phase.name());

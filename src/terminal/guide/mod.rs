@@ -18,6 +18,8 @@ pub struct Turn {
     pub row: &'static Row,
     /// The custodian or node that it is about.
     pub of: Option<Id>,
+    /// What nodes show then.
+    pub stage: Stage,
 }
 
 impl Turn {
@@ -27,7 +29,7 @@ impl Turn {
         let line = Program::of(row.side).line(row.words);
         match (row.needs, &self.of, &plan.target) {
             (Needs::Evidence, Some(node), _) => {
-                line.and("FOLDER/NAME").with("NAME", evidence_file(node, self.stage()))
+                line.and("FOLDER/NAME").with("NAME", evidence_file(node, self.stage))
             }
             (Needs::Custodian, Some(of), _) => line.and("CUSTODIAN").with("CUSTODIAN", of.as_str()),
             (Needs::Wrapped, ..) => {
@@ -52,14 +54,6 @@ impl Turn {
             && self.row.phase != Phase::Aborted
     }
 
-    /// The stage of the nodes at this step.
-    pub fn stage(&self) -> Stage {
-        match self.row.phase {
-            Phase::Activated => Stage::Active,
-            _ => Stage::Ready,
-        }
-    }
-
     /// Which texts belong to it, by what the record then holds: `tenant.export`,
     /// `hoster.release-offer`.
     pub fn key(&self, plan: &Plan) -> String {
@@ -69,7 +63,7 @@ impl Turn {
                 let phase = phase.name();
                 format!("-{}", phase.strip_suffix("-made").unwrap_or(phase))
             }
-            (Step::Evidence, _) => format!("-{}", self.stage().name()),
+            (Step::Evidence, _) => format!("-{}", self.stage.name()),
             (Step::Abort, _) if plan.trial == Trial::This => "-trial".into(),
             // Nobody has accepted then.
             (Step::KekDestroy, Phase::Aborted) => "-aborted".into(),
@@ -92,8 +86,9 @@ impl Turn {
 
 /// The steps of a side from `init` to `close`, where nothing goes wrong.
 pub fn script(plan: &Plan, side: Side) -> Vec<Turn> {
+    let begins = INIT.iter().filter(|row| row.side == side);
     let mut steps: Vec<Turn> =
-        INIT.iter().filter(|row| row.side == side).map(|row| Turn { row, of: None }).collect();
+        begins.map(|row| Turn { row, of: None, stage: Stage::Ready }).collect();
     let mut phase = Phase::Planned;
     while phase != Phase::Closed {
         let rows = way_in(plan.way).iter().chain(TABLE);
@@ -121,7 +116,11 @@ fn leg<'r>(plan: &Plan, rows: impl Iterator<Item = &'static Row> + 'r) -> Option
             Step::Evidence => plan.target.nodes().iter().cloned().map(Some).collect(),
             _ => vec![None],
         };
-        turns.extend(each.into_iter().map(|of| Turn { row, of }));
+        let stage = match row.phase {
+            Phase::Activated => Stage::Active,
+            _ => Stage::Ready,
+        };
+        turns.extend(each.into_iter().map(|of| Turn { row, of, stage }));
         if row.next != Some(row.phase) || row.step == Step::Abort {
             return Some(turns);
         }
