@@ -104,6 +104,16 @@ impl Elsewhere {
         path
     }
 
+    /// Wraps every key for the KEK of the offer that lies on the medium.
+    pub fn wrap_all(&self, stage: &Stage) {
+        let offer = stage.json("medium/offer/offer.json");
+        let kek = offer["body"]["spki"].as_str().unwrap();
+        let kek = data_encoding::BASE64.decode(kek.as_bytes()).unwrap();
+        for label in LABELS {
+            self.wrap(label, &kek, "sha1");
+        }
+    }
+
     /// The command that imports them.
     pub fn import(&self) -> Vec<String> {
         let mut import: Vec<String> = ["import", "--format", "pkcs11"].map(str::to_owned).into();
@@ -123,29 +133,32 @@ pub fn wrapped(family: Family, elsewhere: &Elsewhere) -> Stage {
     let setting = Setting { tenant: family, hoster: family, brought: elsewhere.spki(), ..base };
     let mut stage = Stage::with(setting, |plan| plan);
     stage.walk_to(Done::OfferCheck);
-    let offer = stage.json("medium/offer/offer.json");
-    let kek = offer["body"]["spki"].as_str().unwrap();
-    let kek = data_encoding::BASE64.decode(kek.as_bytes()).unwrap();
-    for label in LABELS {
-        elsewhere.wrap(label, &kek, "sha1");
-    }
+    elsewhere.wrap_all(&stage);
     stage
 }
 
-/// The keys are shown to the tenant, and from there on it goes as where they are born.
-pub fn to_the_end(stage: &mut Stage) {
+/// The keys are shown to the tenant, and from there on it goes as where they are born; `at` is shown
+/// the stage before the first step and after each.
+pub fn to_the_end(stage: &mut Stage, at: &mut dyn FnMut(&Stage)) {
+    at(stage);
     stage.sign_document("hoster", "keys", &["hana", "hugo"]);
     stage.hoster(&["release"]).ok();
     stage.carry("hoster", "keys");
+    at(stage);
     let keys = stage.json("medium/keys/keys.json");
     let said: Hash = keys["body"]["fingerprint"].as_str().unwrap().parse().unwrap();
     let said = record::fingerprint::words(&said.0)[..16].join(" ");
     let words = stage.words("keys", &said);
     stage.tenant(&["keys", "check", "medium/keys", "--words", &words]).ok();
+    at(stage);
     stage.sign_document("tenant", "challenge", &["ada", "ben"]);
     stage.tenant(&["release"]).ok();
     stage.carry("tenant", "challenge");
+    at(stage);
     stage.hoster(&["answer", "medium/challenge"]).ok();
-    stage.done = Some(Done::Import);
-    stage.walk_to(Done::TenantClose);
+    for done in Done::ALL.into_iter().filter(|done| *done >= Done::Import) {
+        stage.done = stage.done.max(Some(Done::Import));
+        stage.walk_to(done);
+        at(stage);
+    }
 }

@@ -234,7 +234,7 @@ fn superseded() -> Stage {
 fn brought() -> Stage {
     let elsewhere = Elsewhere::new();
     let mut stage = imported(&elsewhere);
-    elsewhere::to_the_end(&mut stage);
+    elsewhere::to_the_end(&mut stage, &mut |_| {});
     stage
 }
 
