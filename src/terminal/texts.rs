@@ -111,17 +111,33 @@ impl Template {
         split(rest, text, is_balanced, effort).or_else(|| split(rest, text, |_| true, effort))
     }
 
+    /// Whether nobody writes such a text by chance.
+    fn is_certain(&self) -> bool {
+        let ends = [self.pieces.first(), self.pieces.last()];
+        let odd = |c: char| c.is_ascii_uppercase() || ":(`\"=".contains(c);
+        self.fixed() >= CERTAIN
+            || ends.into_iter().flatten().all(|end| !end.is_empty())
+            || self.pieces.iter().any(|piece| piece.contains(odd))
+    }
+
     /// How much of it is always the same, in bytes.
     fn fixed(&self) -> usize {
         self.pieces.iter().map(String::len).sum()
     }
 }
 
-/// How many places of a line are looked at. A line may hold what others have written, parted in
-/// more ways than there is time for: what is not found by then stays as it is.
+/// How many places of an output are looked at, besides some for each line of it. What others have
+/// written can be parted in more ways than there is time for: what is not found by then stays as
+/// it is.
 const EFFORT: usize = 1_000_000;
+/// So many more for each line.
+const EFFORT_A_LINE: usize = 20_000;
 /// What it costs to compare a text with every sentence.
 const COMPARED: usize = 500;
+/// How many bytes of a sentence that begins or ends with a value are its own, at least, where it
+/// stands within another: what somebody wrote ("the seal has no number") is not to be taken for
+/// "{} has no {name}".
+const CERTAIN: usize = 11;
 
 /// Spends some of the effort, where as much is left.
 fn spend(effort: &mut usize, cost: usize) -> Option<()> {
@@ -169,6 +185,8 @@ struct Sentence {
     german: Template,
     /// Whether people sign these very words: they are never left out.
     signed: bool,
+    /// Whether nobody writes such a text by chance.
+    certain: bool,
 }
 
 /// What programs say besides, in the spoken language; the most definite first.
@@ -185,7 +203,9 @@ static SAID: LazyLock<Vec<Sentence>> = LazyLock::new(|| {
             let (table, bare) = key.split_once('.').unwrap_or_default();
             let of_table = ["signed", "composed", "library"].contains(&table);
             let [english, german] = [if of_table { bare } else { key }, german].map(Template::of);
-            Sentence { english, german, signed: table == "signed" }
+            // What is counted, and what libraries say, is no sentence of anybody's.
+            let certain = english.is_certain() || ["composed", "library"].contains(&table);
+            Sentence { english, german, signed: table == "signed", certain }
         })
         .collect();
     said.sort_by_key(|one| (!one.english.holes.is_empty(), Reverse(one.english.fixed())));
@@ -197,16 +217,24 @@ static SAID: LazyLock<Vec<Sentence>> = LazyLock::new(|| {
 /// as it is, and so do words that people sign: those are followed by what they mean.
 pub fn said(text: &str) -> String {
     match SPOKEN.get() {
-        Some(Language::German) => text.split('\n').map(in_german).collect::<Vec<_>>().join("\n"),
+        Some(Language::German) => {
+            let mut effort = effort_for(text);
+            let lines = text.split('\n').map(|line| in_german(line, &mut effort));
+            lines.collect::<Vec<_>>().join("\n")
+        }
         _ => text.to_owned(),
     }
 }
 
+fn effort_for(text: &str) -> usize {
+    EFFORT + EFFORT_A_LINE * text.lines().count()
+}
+
 /// What a line means whose words people sign in English, where they are asked in another language.
-fn meaning(line: &str) -> Option<String> {
+fn meaning(line: &str, effort: &mut usize) -> Option<String> {
     SPOKEN.get().filter(|language| **language == Language::German)?;
     let (margin, bare) = margin(line);
-    let found = Translator::default().translated(bare)?;
+    let found = Translator { found: BTreeMap::new(), effort }.translated(bare, false)?;
     found.signed.then(|| format!("{margin}(auf Deutsch: {})", found.german))
 }
 
@@ -216,13 +244,19 @@ fn margin(line: &str) -> (&str, &str) {
     line.split_at(line.len() - bare.len())
 }
 
-fn in_german(line: &str) -> String {
+fn in_german(line: &str, effort: &mut usize) -> String {
     let (margin, bare) = margin(line);
-    match Translator::default().translated(bare) {
+    match (Translator { found: BTreeMap::new(), effort }).translated(bare, false) {
         Some(Translation { german, signed: false, .. }) => margin.to_owned() + &german,
         Some(Translation { german, .. }) => format!("{line}\n{margin}(auf Deutsch: {german})"),
         None => line.to_owned(),
     }
+}
+
+/// A command that is to be pasted, as it is.
+fn is_command(text: &str) -> bool {
+    let called = |program: &Program| text.strip_prefix(program.name());
+    Program::ALL.iter().find_map(called).is_some_and(|rest| rest.starts_with(' '))
 }
 
 /// A sentence in German.
@@ -236,25 +270,22 @@ struct Translation {
 }
 
 /// One line, and what was found of its parts.
-struct Translator<'t> {
-    found: BTreeMap<&'t str, Option<Translation>>,
-    effort: usize,
+struct Translator<'t, 'e> {
+    found: BTreeMap<(&'t str, bool), Option<Translation>>,
+    effort: &'e mut usize,
 }
 
-impl Default for Translator<'_> {
-    fn default() -> Self {
-        Translator { found: BTreeMap::new(), effort: EFFORT }
-    }
-}
-
-impl<'t> Translator<'t> {
-    /// The translation that knows the most of a text: as a sentence with what is filled in, or as
-    /// several sentences.
-    fn translated(&mut self, text: &'t str) -> Option<Translation> {
-        if let Some(found) = self.found.get(text) {
+impl<'t> Translator<'t, '_> {
+    /// The translation that knows the most of a text, which is a line or stands within one: as a
+    /// sentence with what is filled in, or as several sentences. A command is no text.
+    fn translated(&mut self, text: &'t str, within: bool) -> Option<Translation> {
+        if is_command(text) {
+            return None;
+        }
+        if let Some(found) = self.found.get(&(text, within)) {
             return found.clone();
         }
-        spend(&mut self.effort, COMPARED)?;
+        spend(self.effort, COMPARED)?;
         // Of two that know as much, a sentence is right before its parts.
         let mut best: Option<Translation> = None;
         let mut better = |one: Translation| {
@@ -262,8 +293,11 @@ impl<'t> Translator<'t> {
                 best = Some(one);
             }
         };
-        for Sentence { english, german, signed } in SAID.iter() {
-            let Some(values) = english.values(text, &mut self.effort) else { continue };
+        for Sentence { english, german, signed, certain } in SAID.iter() {
+            if within && !certain {
+                continue;
+            }
+            let Some(values) = english.values(text, self.effort) else { continue };
             let mut known = english.fixed();
             let mut named = Vec::with_capacity(values.len());
             for (hole, value) in english.holes.iter().zip(values) {
@@ -280,7 +314,7 @@ impl<'t> Translator<'t> {
             let (german, known) = ([first.0, rest.0].join(mark), first.1 + rest.1);
             better(Translation { german, signed: false, known });
         }
-        self.found.insert(text, best.clone());
+        self.found.insert((text, within), best.clone());
         best
     }
 
@@ -289,7 +323,7 @@ impl<'t> Translator<'t> {
     fn filled_in(&mut self, hole: &str, value: &'t str) -> (String, usize) {
         let ours = ["found", "expected", "kind", "what"].contains(&hole);
         let found = match value.contains(' ') {
-            true => self.translated(value),
+            true => self.translated(value, true),
             false if ours => translated_word(value),
             false => None,
         };
@@ -305,6 +339,7 @@ fn translated_word(value: &str) -> Option<Translation> {
 
 /// A text in which words that people sign are followed by what they mean.
 pub fn explained(text: &str) -> String {
-    let lines = text.lines().flat_map(|line| [Some(line.to_owned()), meaning(line)]);
+    let mut effort = effort_for(text);
+    let lines = text.lines().flat_map(|line| [Some(line.to_owned()), meaning(line, &mut effort)]);
     lines.flatten().collect::<Vec<_>>().join("\n")
 }

@@ -481,3 +481,23 @@ fn what_is_parted_in_many_ways_is_told_at_once() {
         assert!(said.contains(parts.trim_end()), "{said}");
     }
 }
+
+/// What people wrote, what a folder is called and a command that is to be pasted are no sentences
+/// of ours, whatever they are like.
+#[test]
+fn what_others_wrote_stays_as_it_is() {
+    let stage = Stage::at(Done::KekCreate);
+    let written = ["the seal has no number", "Hugo signed", "making coffee", "the disk with the offer"];
+    for text in written {
+        stage.hoster(&["note", "remark", text]).ok();
+    }
+    let shown = stage.auditor(&["--language", "de", "show", "hoster/log.jsonl"]).ok();
+    for text in written {
+        assert!(shown.contains(text), "{text} in {shown}");
+    }
+    std::fs::rename(stage.path("hoster"), stage.path("hst has no lid")).unwrap();
+    let mut status = Command::new(programs::HOSTER);
+    status.args(["--dir", "hst has no lid", "--language", "de", "status"]);
+    let said = ended(status.current_dir(stage.path("")));
+    assert!(said.out.contains("--dir 'hst has no lid'"), "{}", said.out);
+}
