@@ -487,7 +487,8 @@ fn what_is_parted_in_many_ways_is_told_at_once() {
 #[test]
 fn what_others_wrote_stays_as_it_is() {
     let stage = Stage::at(Done::KekCreate);
-    let written = ["the seal has no number", "Hugo signed", "making coffee", "the disk with the offer"];
+    let written =
+        ["the seal has no number", "Hugo signed", "making coffee", "the disk with the offer"];
     for text in written {
         stage.hoster(&["note", "remark", text]).ok();
     }
@@ -499,5 +500,6 @@ fn what_others_wrote_stays_as_it_is() {
     let mut status = Command::new(programs::HOSTER);
     status.args(["--dir", "hst has no lid", "--language", "de", "status"]);
     let said = ended(status.current_dir(stage.path("")));
-    assert!(said.out.contains("--dir 'hst has no lid'"), "{}", said.out);
+    let said = said.out + &said.err;
+    assert!(said.contains("--dir 'hst has no lid'"), "{said}");
 }
