@@ -255,7 +255,7 @@ impl Secret {
         ikm[..32].copy_from_slice(os);
         ikm[32..].copy_from_slice(hsm);
         let info = enc(c"keyferry/1 secret", &[plan_hash.as_bytes()]);
-        expand(ikm.as_slice(), package_id, &info).map(Secret)
+        expand(ikm.as_slice(), package_id, &info).map(|secret| Secret(*secret))
     }
 
     /// A key that is derived from the secret.
@@ -267,14 +267,14 @@ impl Secret {
         package_id: &PackageId,
         info: &[u8],
     ) -> Result<Zeroizing<[u8; 32]>> {
-        expand(&self.0, package_id, info).map(Zeroizing::new)
+        expand(&self.0, package_id, info)
     }
 }
 
-fn expand(ikm: &[u8], package_id: &PackageId, info: &[u8]) -> Result<[u8; 32]> {
-    let mut out = [0; 32];
+fn expand(ikm: &[u8], package_id: &PackageId, info: &[u8]) -> Result<Zeroizing<[u8; 32]>> {
+    let mut out = Zeroizing::new([0; 32]);
     // HKDF fails only for outputs over 255 hashes; 32 bytes are one.
-    let done = Hkdf::<Sha256>::new(Some(&package_id.0), ikm).expand(info, &mut out);
+    let done = Hkdf::<Sha256>::new(Some(&package_id.0), ikm).expand(info, out.as_mut_slice());
     done.map(|()| out).map_err(Error::defect)
 }
 

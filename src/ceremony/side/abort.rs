@@ -30,7 +30,8 @@ impl Run for Abort {
         if self.without_hsm || no_hsm(ceremony) {
             let (subject, ()) = find(ceremony)?;
             approval::require(ceremony, &subject)?;
-            return abort(ceremony, subject, (!self.without_hsm).then(Vec::new));
+            let never = !self.without_hsm && ceremony.state.way == TransferRoute::Born;
+            return abort(ceremony, subject, never.then(Vec::new));
         }
         means.gated(ceremony, Step::Abort, find, |ceremony, hsm, subject, ()| {
             let left = match ceremony.state.side {
@@ -54,7 +55,7 @@ fn abort(
 ) -> Result<Report> {
     let left = left.unwrap_or_else(|| vec!["not looked for: the HSM was not asked".into()]);
     let head = ceremony.record(Event::Abort { reason: subject.reason, left: left.clone() })?;
-    let in_hsm = match no_hsm(ceremony) {
+    let in_hsm = match left.is_empty() && no_hsm(ceremony) {
         true => vec!["nothing: the keys were never in the tenant's HSM".to_owned()],
         false => left,
     };
@@ -73,7 +74,8 @@ fn abort(
     Ok(report.value("plan", ceremony.plan.hash().to_string()))
 }
 
-/// Whether this side's HSM took no part: the keys are not wrapped in the tenant's.
+/// Whether Keyferry never used this side's HSM: keys that were born at the hoster were not in the
+/// tenant's, and those that another tool has wrapped are not known to it.
 fn no_hsm(ceremony: &Ceremony) -> bool {
     ceremony.state.side == Side::Tenant && ceremony.state.way.is_challenged()
 }
@@ -81,7 +83,11 @@ fn no_hsm(ceremony: &Ceremony) -> bool {
 /// What no program can look for.
 fn to_destroy(ceremony: &Ceremony) -> &'static [&'static str] {
     match (ceremony.state.side, ceremony.state.way) {
-        (Side::Tenant, TransferRoute::Born | TransferRoute::Brought) => &["nothing on this side"],
+        (Side::Tenant, TransferRoute::Born) => &["nothing on this side"],
+        (Side::Tenant, TransferRoute::Brought) => &[
+            "every copy of the wrapped keys, on media too",
+            "the keys in the tenant's HSM only if no new plan will carry them; Keyferry has never used it",
+        ],
         (Side::Hoster, TransferRoute::Born) => &[
             "the keys that were born here, with `keys destroy`, where there are any; backups and clones of the HSM too",
             "keys that are primary already stay so: their service decides what follows them",

@@ -23,6 +23,8 @@ use crate::{
 struct FiledRequest {
     name: String,
     bytes: Vec<u8>,
+    /// Where its side stood when it was asked for, and the gate, as it says.
+    asked: (Hash, Gate),
     officers: Vec<Signed>,
     witnesses: Vec<Signed>,
 }
@@ -126,9 +128,12 @@ fn requests(own: &[&Folder], plan: &Plan, side: Side) -> Result<BTreeMap<Hash, F
         for (name, bytes) in requests {
             let beside = signature::among(&path, &signatures, &name);
             let signed = signature::verify(plan, side, Namespace::Approval, &bytes, &beside)?;
+            let asked: Request<Value> =
+                serde_json::from_slice(&bytes).map_err(|error| form_error(&name, &error))?;
             let found = all.entry(Hash::of(&bytes)).or_insert_with(|| FiledRequest {
                 name: name.clone(),
                 bytes,
+                asked: (asked.entry, asked.gate),
                 officers: Vec::new(),
                 witnesses: Vec::new(),
             });
@@ -242,14 +247,13 @@ impl Gates<'_> {
 
     /// A request that was asked for where the side stood is the one that it makes there.
     fn asked_here(&self, state: &State, found: &FiledRequest) -> Result<Option<()>> {
-        let request: Request<Value> = serde_json::from_slice(&found.bytes)
-            .map_err(|error| form_error(&found.name, &error))?;
-        if request.entry != state.phase_entry.hash {
+        let (entry, gate) = found.asked;
+        if entry != state.phase_entry.hash {
             return Ok(None);
         }
-        found.is_of(request.gate)?;
+        found.is_of(gate)?;
         let asked = (found.name.as_str(), found.bytes.as_slice());
-        request_again(asked, request.gate, self.plan, Some(state)).map(|_| Some(()))
+        request_again(asked, gate, self.plan, Some(state)).map(|_| Some(()))
     }
 
     fn cloud_export(

@@ -28,7 +28,7 @@ pub fn told(stage: &Stage) {
     says(
         &hoster,
         &[
-            "cyd, eve, gus opened the seal",
+            "cyd, eve, gus presented their shares",
             "was given, by which the keys become primary; before, primary were: none",
             " was destroyed, after the acceptance ",
         ],
