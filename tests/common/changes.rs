@@ -1,5 +1,6 @@
 //! Every field of every entry of a record, changed in every way that its type has; every entry
-//! deleted, doubled and moved. What is not refused must be a claim, as the table of fields says.
+//! deleted, doubled, moved, and told once more anywhere. What is not refused must be a claim, as the
+//! table of fields says.
 //!
 //! No chain is made anew: an entry keeps its place and its head, so that whatever names it still
 //! does. That is a forger who has signed everything later once more.
@@ -95,6 +96,32 @@ fn missing() -> Vec<Value> {
     all
 }
 
+/// A text whose last digit is another.
+fn flipped(text: &str) -> String {
+    let flipped = text.chars().rev().enumerate().map(|(at, c)| match (at, c) {
+        (0, '0') => '1',
+        (0, 'a'..='f' | '1'..='9') => '0',
+        (_, c) => c,
+    });
+    flipped.collect::<Vec<_>>().into_iter().rev().collect()
+}
+
+/// One more of the same form, with other texts; of a person, the witness.
+fn another(value: &Value) -> Value {
+    match value {
+        Value::String(text) => json!(flipped(text)),
+        Value::Array(list) => list.iter().map(another).collect(),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, one)| match name.as_str() {
+                "id" => (name.clone(), json!("iris")),
+                _ => (name.clone(), another(one)),
+            })
+            .collect(),
+        other => other.clone(),
+    }
+}
+
 /// Every value that may stand in place of this one, and is another.
 fn others(value: &Value) -> Vec<Value> {
     let mut all = match value {
@@ -105,12 +132,7 @@ fn others(value: &Value) -> Vec<Value> {
             vec![json!(number + 1), json!(number.saturating_sub(1)), json!(0)]
         }
         Value::String(text) => {
-            let flipped = text.chars().rev().enumerate().map(|(at, c)| match (at, c) {
-                (0, '0') => '1',
-                (0, 'a'..='f' | '1'..='9') => '0',
-                (_, c) => c,
-            });
-            let flipped: String = flipped.collect::<Vec<_>>().into_iter().rev().collect();
+            let flipped = flipped(text);
             let texts = TEXTS.into_iter().map(|text| json!(text));
             texts
                 .chain([json!(flipped), json!(format!("{text}x")), json!(text.to_uppercase())])
@@ -126,7 +148,11 @@ fn others(value: &Value) -> Vec<Value> {
                 first.remove(0);
             }
             let mut all = vec![json!(less), json!(twice), json!(turned), json!(first), json!([])];
-            all.extend(missing().into_iter().filter(Value::is_array));
+            let others = missing().into_iter().filter(Value::is_array);
+            let one_more = list.first().map(another).into_iter();
+            let one_more = one_more.chain(others.clone().filter_map(|list| list.get(0).cloned()));
+            all.extend(one_more.map(|one| json!([&list[..], &[one]].concat())));
+            all.extend(others);
             all
         }
         Value::Object(_) => Vec::new(),
@@ -189,6 +215,8 @@ pub struct Tried {
     pub changes: usize,
     /// Whether a claim is changed once in each entry, and only what is derived in every way.
     pub claims_once: bool,
+    /// Whether an entry is told in every other place, or in each fifth.
+    pub everywhere: bool,
     pub by_rule: BTreeMap<String, usize>,
     pub taken: BTreeSet<String>,
 }
@@ -277,7 +305,7 @@ impl Tried {
         }
     }
 
-    /// An entry that is gone, twice there, or a place later than it was.
+    /// An entry that is gone, twice there, a place later than it was; anywhere else, instead or too.
     fn moved(&mut self, own: &Own, at: usize) {
         let entries = &own.entries;
         let name = label(&entries[at].event);
@@ -286,8 +314,19 @@ impl Tried {
         self.one(&format!("{name} deleted"), own.hold(gone));
         let mut again = entries[at].clone();
         again.head = Head { hash: Hash::of(b"another"), ..again.head };
-        twice.insert(at + 1, again);
+        twice.insert(at + 1, again.clone());
         self.one(&format!("{name} doubled"), own.hold(twice));
+        let step = if self.everywhere { 1 } else { 5 };
+        let places = (at % step..=entries.len()).step_by(step);
+        for place in places.filter(|place| !(at..at + 3).contains(place)) {
+            let mut more = entries.clone();
+            more.insert(place, again.clone());
+            self.one(&format!("{name} once more"), own.hold(more));
+            let mut elsewhere = entries.clone();
+            let moved = elsewhere.remove(at);
+            elsewhere.insert(if place > at { place - 1 } else { place }, moved);
+            self.one(&format!("{name} elsewhere"), own.hold(elsewhere));
+        }
         if let Some(next) = entries.get(at + 1) {
             later.swap(at, at + 1);
             self.one(&format!("{name} after {}", label(&next.event)), own.hold(later));
@@ -304,7 +343,11 @@ impl Tried {
 
     /// What was taken and is no claim, nor in a list.
     pub fn no_claims(&self) -> Vec<&String> {
-        let known = |what: &str| ORDER.iter().chain(&FEWER).any(|(one, _)| *one == what);
+        let in_list = |list: &[(&str, &str)], what: &str| list.iter().any(|(one, _)| *one == what);
+        let known = |what: &str| match what.strip_prefix("one more request ") {
+            Some(asked) => in_list(&ASKED, asked),
+            None => in_list(&ORDER, what) || in_list(&FEWER, what),
+        };
         let taken = self.taken.iter();
         taken.filter(|what| !is_claim(what) && !only_happens(what) && !known(what)).collect()
     }
@@ -460,24 +503,82 @@ pub fn replayed() -> Vec<(PathBuf, Side)> {
     all
 }
 
+/// Where an archive of these files may get one more: each once more in every folder, and beside
+/// itself under the next name of its kind.
+pub fn one_file_more(names: &[String]) -> Vec<(String, String)> {
+    let split = |name: &String| match name.rsplit_once('/') {
+        Some((folder, file)) => (format!("{folder}/"), file.to_owned()),
+        None => (String::new(), name.clone()),
+    };
+    let mut folders: BTreeSet<String> = names.iter().map(|name| split(name).0).collect();
+    folders.extend(folders.clone().iter().map(|folder| format!("attempt-1/{folder}")));
+    let mut all = Vec::new();
+    for name in names {
+        let (folder, file) = split(name);
+        let mut next = vec![format!("x-{file}"), file.replacen("01-", "02-", 1)];
+        let signed = file.strip_suffix(".sig").and_then(|file| file.rsplit_once('.'));
+        let others =
+            signed.map(|(file, _)| ["cora", "iris", "zoe"].map(|id| format!("{file}.{id}.sig")));
+        next.extend(others.into_iter().flatten());
+        let beside = next.iter().map(|file| format!("{folder}{file}"));
+        let once_more = folders.iter().map(|folder| format!("{folder}{file}"));
+        let to: BTreeSet<String> = beside.chain(once_more).collect();
+        all.extend(to.into_iter().map(|to| (name.clone(), to)));
+    }
+    all.retain(|(_, to)| !names.contains(to));
+    all
+}
+
 /// What may be moved, left out or written twice although more than claims stands in it, and why.
-pub const ORDER: [(&str, &str); 16] = [
+pub const ORDER: [(&str, &str); 25] = [
+    ("approval deviation elsewhere", "officers sign at any time, as long as nothing else happens"),
     ("approval pin-try after intent", "officers sign while the step waits"),
+    ("approval pin-try elsewhere", "as above"),
     ("approval pin-try deleted", "nothing counts tries; the request stays, as one not acted on"),
+    ("approval rollback elsewhere", "as of a deviation"),
     ("cloud-export deleted", "its files are no part of the record; what officers signed stays"),
     ("evidence after approval abort", "officers sign at any time"),
     ("evidence after approval rollback", "as above"),
     ("evidence after evidence", "nodes prove themselves in any order; nothing is signed between"),
     ("evidence deleted", "of what newer evidence replaced; an archive has no file without it"),
     ("evidence doubled", "the same evidence may be added twice"),
+    ("evidence elsewhere", "as after evidence"),
+    ("evidence once more", "as doubled"),
     ("intent doubled", "a step that was cut off is begun again"),
+    ("intent once more", "a step may be begun, and cut off, wherever it may be taken"),
     ("kek-trust after approval export", "officers sign at any time"),
     ("kek-untrust after share-confirm", "nothing that was signed lies between"),
+    ("kek-untrust elsewhere", "as above: after the export, which needs the trusted half"),
     ("kek-untrust deleted", "the trusted half may have been left; the verdict says so"),
     ("nodes after evidence", "a node proves itself before it is replaced, or after"),
     ("nodes deleted", "of a node that proved itself again all the same; the approval stays"),
     ("share-reissue deleted", "a copy of a file that was dealt: nothing else names it"),
     ("share-reissue doubled", "as above"),
+    ("share-reissue elsewhere", "as above"),
+    ("share-reissue once more", "as above"),
+];
+
+/// What nothing determines of one more request, on which nobody acts: the verdict names each. It is
+/// there for what was asked for and void before it was signed.
+pub const ASKED: [(&str, &str); 18] = [
+    ("unchanged", "the same once more, in another writing"),
+    ("abort.subject.reason", "people's words"),
+    ("restart.subject.reason", "as above"),
+    ("source-destroy.subject.backup", "as above"),
+    ("export.subject.kek_fingerprint", "a cloud service may have shown another KEK before"),
+    ("export.subject.kid", "as above"),
+    ("import.subject.keys[].certificate", "another tool may have brought other files before"),
+    ("import.subject.keys[].wrapped", "as above"),
+    ("kek-destroy.subject.acceptance", "one that was not taken"),
+    ("source-destroy.subject.closing", "as above"),
+    ("nodes.subject.replaced", "which nodes are others now"),
+    ("nodes.subject.replaced[]", "as above"),
+    ("pin-try.subject.earlier_tries", "after that try, of the next"),
+    ("pin-try.subject.token.firmware", "whose PIN it is"),
+    ("pin-try.subject.token.label", "as above"),
+    ("pin-try.subject.token.manufacturer", "as above"),
+    ("pin-try.subject.token.model", "as above"),
+    ("pin-try.subject.token.serial", "as above"),
 ];
 
 /// Where less may be said, or something that nothing on record determines, and why.

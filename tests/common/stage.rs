@@ -491,9 +491,36 @@ impl Stage {
 
     /// Gives a side's attempt up, with two officers' signatures; what it says.
     pub fn restart(&self, side: &str) -> String {
-        let restart = ["restart", "--reason", "a test"];
-        self.pass(side, "restart", &restart);
-        self.side(side, &restart).ok()
+        self.give_up(side, "restart")
+    }
+
+    /// The same of a side's ceremony.
+    pub fn abort(&self, side: &str) -> String {
+        self.give_up(side, "abort")
+    }
+
+    fn give_up(&self, side: &str, what: &str) -> String {
+        let command = [what, "--reason", "a test"];
+        self.pass(side, what, &command);
+        self.side(side, &command).ok()
+    }
+
+    /// Both sides abort, what the hoster has is destroyed by this command, and both close.
+    pub fn abort_both(&self, gate: &str, destroy: &[&str]) {
+        self.abort("tenant");
+        self.abort("hoster");
+        self.pass("hoster", gate, destroy);
+        self.hoster(destroy).ok();
+        self.close_hoster();
+        self.tenant(&["close", "medium/closing"]).ok();
+    }
+
+    /// The hoster's closing is released, and its record closed.
+    pub fn close_hoster(&self) {
+        self.sign_document("hoster", "closing", &["hana", "hugo"]);
+        self.hoster(&["release"]).ok();
+        self.carry("hoster", "closing");
+        self.hoster(&["close"]).ok();
     }
 
     /// Copies a document from a side's outbox to the medium.

@@ -1,8 +1,9 @@
 //! Ceremonies that ended once, kept for ever: every later version must verify them.
 //!
-//! Below `v1/` lie the archives of both sides, of each way that keys come and each kind of service.
-//! A change that breaks one of these is no change of this version's formats: it is another version.
-//! `KEYFERRY_REPLAYED=v2` makes the ceremonies of the next, in a folder that is not there yet.
+//! Below `v1/` lie the archives of both sides, of each way that keys come and each kind of service,
+//! and of a ceremony that was aborted. A change that breaks one of these is no change of this
+//! version's formats: it is another version. `KEYFERRY_REPLAYED=v2` makes those of the next; what is
+//! there already stays as it is.
 
 use std::{
     fs,
@@ -16,6 +17,9 @@ use crate::common::{
     stage::{Done, Setting, Stage},
 };
 use record::verify::{self, Against};
+
+/// The one that ended without its aim.
+const ABORTED: &str = "aborted";
 
 fn versions() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/replayed")
@@ -40,6 +44,7 @@ fn every_ceremony_that_ever_ended_still_holds() {
         let verdict = verify::verify(&archives, &Against::default())
             .unwrap_or_else(|error| panic!("{}: {error}", ceremony.display()));
         assert!(verdict.missing.is_empty(), "{verdict:?}");
+        assert_eq!(verdict.aborted, ceremony.ends_with(ABORTED), "{}", ceremony.display());
         for archive in &archives {
             verify::verify(std::slice::from_ref(archive), &Against::default()).unwrap();
             let script = concat!(env!("CARGO_MANIFEST_DIR"), "/ceremony-scripts/verify");
@@ -48,7 +53,7 @@ fn every_ceremony_that_ever_ended_still_holds() {
         }
         held += 1;
     }
-    assert!(held >= 6, "{held}");
+    assert!(held >= 7, "{held}");
 }
 
 /// Every file is still known to `show`, with all that it says, but those that are of no format of
@@ -70,7 +75,6 @@ fn explained(folder: &Path) {
 }
 
 fn write(version: &Path) {
-    fs::create_dir(version).expect("a version that is not there yet");
     let ways = [
         ("single-shot", Setting::default()),
         ("composite", Setting::composite()),
@@ -78,21 +82,38 @@ fn write(version: &Path) {
     ];
     for (way, setting) in ways {
         for hgs in [false, true] {
-            let mut stage = Stage::with(Setting { hgs, ..setting.clone() }, |plan| plan);
-            if hgs {
-                ready(&mut stage);
-                registered(&mut stage);
-            }
-            stage.walk_to(Done::TenantClose);
-            let ceremony = version.join(format!("{way}-{}", if hgs { "hgs" } else { "local" }));
-            fs::create_dir(&ceremony).unwrap();
-            for (side, ids) in [("tenant", ["ada", "ben"]), ("hoster", ["hana", "hugo"])] {
-                let archive = stage.path(side).join("archive");
-                for id in ids.iter().chain(&["iris"]) {
-                    stage.sign(&archive.join("head.json"), "keyferry-head", id);
+            let name = format!("{way}-{}", if hgs { "hgs" } else { "local" });
+            keep(&version.join(name), || {
+                let mut stage = Stage::with(Setting { hgs, ..setting.clone() }, |plan| plan);
+                if hgs {
+                    ready(&mut stage);
+                    registered(&mut stage);
                 }
-                run(Command::new("cp").arg("-r").arg(&archive).arg(ceremony.join(side)));
-            }
+                stage.walk_to(Done::TenantClose);
+                stage
+            });
         }
+    }
+    keep(&version.join(ABORTED), || {
+        let mut stage = Stage::new(|plan| plan);
+        stage.walk_to(Done::PackageCheck);
+        stage.abort_both("kek-destroy", &["kek", "destroy"]);
+        stage
+    });
+}
+
+/// Keeps the archives of both sides of a ceremony that is not kept yet, with their heads signed.
+fn keep(ceremony: &Path, walked: impl Fn() -> Stage) {
+    if ceremony.exists() {
+        return;
+    }
+    let stage = walked();
+    fs::create_dir_all(ceremony).unwrap();
+    for (side, ids) in [("tenant", ["ada", "ben"]), ("hoster", ["hana", "hugo"])] {
+        let archive = stage.path(side).join("archive");
+        for id in ids.iter().chain(&["iris"]) {
+            stage.sign(&archive.join("head.json"), "keyferry-head", id);
+        }
+        run(Command::new("cp").arg("-r").arg(&archive).arg(ceremony.join(side)));
     }
 }

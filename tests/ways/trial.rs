@@ -20,24 +20,15 @@ fn with(plan: &str, line: &str) -> String {
     plan.replace("kind = \"local\"\n", &format!("kind = \"local\"\n{line}\n"))
 }
 
-fn abort(stage: &Stage, side: &str) -> String {
-    let abort = ["abort", "--reason", "the trial is over"];
-    stage.pass(side, "abort", &abort);
-    stage.side(side, &abort).ok()
-}
-
 /// Ends the trial on both sides; the closing's hash.
 fn end(stage: &Stage) -> Hash {
-    abort(stage, "hoster");
+    stage.abort("hoster");
     let destroy = ["kek", "destroy"];
     stage.pass("hoster", "kek-destroy", &destroy);
     let said = stage.hoster(&destroy).ok();
     assert!(said.contains("hgs-signing, hgs-encryption"), "{said}");
-    stage.sign_document("hoster", "closing", &["hana", "hugo"]);
-    stage.hoster(&["release"]).ok();
-    stage.carry("hoster", "closing");
-    stage.hoster(&["close"]).ok();
-    let said = abort(stage, "tenant");
+    stage.close_hoster();
+    let said = stage.abort("tenant");
     assert!(said.contains("(hgs-signing, hgs-encryption)"), "{said}");
     stage.tenant(&["close", "medium/closing"]).ok();
     Hash::of(&fs::read(stage.path("medium/closing/closing.json")).unwrap())

@@ -63,7 +63,9 @@ impl Archive {
         let expected = "the keys of the plan's officers and witnesses";
         complete(same, "allowed_signers is not the plan's", expected)?;
         let commands = Hash::of(include_bytes!("../../../templates/VERIFY.txt"));
-        if self.files.get("VERIFY.txt") != Some(&commands) {
+        let there = self.files.get("VERIFY.txt");
+        complete(there.is_some(), "VERIFY.txt is not there", "every file that `close` writes")?;
+        if there != Some(&commands) {
             let other = "another text than this version writes: type nothing from it";
             verdict.unread.push(format!("{}: {other}", path.join("VERIFY.txt").display()));
         }
@@ -206,31 +208,30 @@ fn whole(files: &BTreeMap<String, Hash>, plan: &Plan, log: &VerifiedLog) -> Resu
     let (mut documents, mut proved) = (BTreeSet::new(), BTreeSet::new());
     for (seq, event) in log.events() {
         let (made, took) = (event.made(), event.took());
-        let named = made.iter().chain(&took);
-        documents.extend(named.clone().map(|(_, hash)| *hash));
+        let crossed = made.iter().chain(&took);
+        documents.extend(crossed.clone().map(|(_, hash)| *hash));
+        let named = |what: &str, hash: &Hash| require(there.contains(hash), seq, what, hash);
         if let Event::Approval { request, .. } = event {
-            require(&there, seq, "the request", request)?;
+            named("the request", request)?;
         }
         for one in event.signatures() {
-            let what = format!("the signature of {}", plan.name_of(&one.id));
-            require(&there, seq, &what, &one.signature)?;
+            named(&format!("the signature of {}", plan.name_of(&one.id)), &one.signature)?;
         }
         if let Event::Evidence { node, stage, evidence, .. } = event {
-            require(&there, seq, &format!("the evidence of {node}"), evidence)?;
-            let name = evidence_name(node, *stage, *evidence);
-            proved.insert((format!("{EVIDENCE}/{name}"), *evidence));
+            let name = format!("{EVIDENCE}/{}", evidence_name(node, *stage, *evidence));
+            let kept = files.get(&name) == Some(evidence);
+            require(kept, seq, &format!("the evidence of {node}"), evidence)?;
+            proved.insert(name);
         }
-        for (kind, hash) in named {
-            require(&there, seq, &format!("the {kind}"), hash)?;
+        for (kind, hash) in crossed {
+            named(&format!("the {kind}"), hash)?;
         }
     }
     let unnamed = files.iter().find(|(path, hash)| {
         let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
         let kind = folder.rsplit('/').next().unwrap_or(folder);
         let document = is_kind(kind) && file == format!("{kind}.json");
-        let evidence = folder == EVIDENCE;
-        (document && !documents.contains(hash))
-            || (evidence && !proved.contains(&((*path).clone(), **hash)))
+        (document && !documents.contains(hash)) || (folder == EVIDENCE && !proved.contains(*path))
     });
     let Some((path, _)) = unnamed else { return Ok(()) };
     let expected = "the documents and the evidence that the log names, and no others";
@@ -238,11 +239,11 @@ fn whole(files: &BTreeMap<String, Hash>, plan: &Plan, log: &VerifiedLog) -> Resu
     Err(incomplete(&escape(&found), expected))
 }
 
-fn require(there: &BTreeSet<Hash>, seq: u64, what: &str, hash: &Hash) -> Result<()> {
+fn require(there: bool, seq: u64, what: &str, hash: &Hash) -> Result<()> {
     let found =
         format!("{what} with SHA-256 {hash}, which entry {seq} of the log names, is not there");
     let expected = "every document, request and signature that the side's own log names";
-    complete(there.contains(hash), &found, expected)
+    complete(there, &found, expected)
 }
 
 fn complete(holds: bool, found: &str, expected: &str) -> Result<()> {

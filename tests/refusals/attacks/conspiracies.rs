@@ -5,12 +5,9 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::{
-    common::{
-        run,
-        stage::{Done, Stage},
-    },
-    gates::attempts::abort,
+use crate::common::{
+    run,
+    stage::{Done, Stage},
 };
 use record::{
     Result,
@@ -160,7 +157,7 @@ fn a_request_that_nobody_acted_on_is_noted_and_one_of_a_stranger_refused() {
 fn an_aborted_ceremony_is_whole_and_says_so() {
     let stage = Stage::at(Done::PackageCheck);
     for side in ["hoster", "tenant"] {
-        abort(&stage, side);
+        stage.abort(side);
     }
     stage.pass("hoster", "kek-destroy", &["kek", "destroy"]);
     stage.hoster(&["kek", "destroy"]).ok();

@@ -4,10 +4,7 @@ use std::fs;
 
 use crate::{
     common::stage::{Done, Stage},
-    gates::{
-        attempts::{abort, objects},
-        audited, copy, events, log,
-    },
+    gates::{attempts::objects, audited, copy, events, log},
 };
 use ceremony::{Ceremony, side};
 use record::{
@@ -54,7 +51,7 @@ fn a_kek_that_was_begun_and_never_offered_goes_with_the_abort() {
     let with = objects(&stage);
     forget(&stage, "hoster", "kek-create");
     fs::remove_dir_all(stage.path("hoster/outbox")).unwrap();
-    let said = abort(&stage, "hoster");
+    let said = stage.abort("hoster");
     assert!(said.contains("nothing of this ceremony is left in it"), "{said}");
     assert_eq!(objects(&stage), with - 2);
     stage.hoster(&["close"]).ok();
@@ -102,7 +99,7 @@ fn nothing_goes_on_beside_a_restart_that_did_not_end() {
 #[test]
 fn the_end_of_imported_keys_is_decided_by_the_record() {
     let stage = Stage::at(Done::Import);
-    abort(&stage, "hoster");
+    stage.abort("hoster");
     let plan = record::encoding::Hash::of(&fs::read(stage.path("hoster/ceremony.toml")).unwrap());
     let forged = format!(
         "{{\"format\":\"keyferry/1\",\"primary\":\"{plan}\",\"key_sets\":[{{\"plan_hash\":\"{plan}\",\"ceremony\":\"test\",\"keys\":[],\"ready\":[],\"former\":null}}]}}"
@@ -114,7 +111,7 @@ fn the_end_of_imported_keys_is_decided_by_the_record() {
 
     let stage = Stage::at(Done::Primary);
     let before = objects(&stage);
-    abort(&stage, "hoster");
+    stage.abort("hoster");
     stage.pass("hoster", "kek-destroy", &["--registry", "nowhere.json", "kek", "destroy"]);
     let subject = stage.json("hoster/approvals/01-kek-destroy.json")["subject"].clone();
     assert_eq!(
@@ -176,17 +173,17 @@ fn bags_that_wait_for_officers_are_not_without_number() {
 #[test]
 fn an_abort_says_what_it_has_seen_and_a_closing_names_the_hosters_kek() {
     let stage = Stage::at(Done::KeysCreate);
-    let said = abort(&stage, "tenant");
+    let said = stage.abort("tenant");
     assert!(said.contains("the target key hgs-signing, which stays"), "{said}");
     assert!(!said.contains("nothing of this ceremony"), "{said}");
     // Trusted by the HSM and not in the log: it goes all the same.
     let trusting = Stage::at(Done::KekTrust);
     let with = objects(&trusting);
     forget(&trusting, "tenant", "kek-trust");
-    abort(&trusting, "tenant");
+    trusting.abort("tenant");
     assert_eq!(objects(&trusting), with - 1);
 
-    abort(&stage, "hoster");
+    stage.abort("hoster");
     stage.pass("hoster", "kek-destroy", &["kek", "destroy"]);
     stage.hoster(&["kek", "destroy"]).ok();
     let closing = stage.path("hoster/outbox/closing/closing.json");

@@ -1,5 +1,5 @@
-//! Every field of what nodes proved, changed, and named by a log that is made to fit. Only a key in
-//! an HSM could sign it anew.
+//! Every field of what nodes proved, changed, and named by a log that is made to fit, instead or
+//! too. Only a key in an HSM could sign it anew.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -9,7 +9,7 @@ use super::{Amount, distinct};
 use crate::common::changes::{Own, Tried, changes};
 use record::{
     encoding::Hash,
-    log::Event,
+    log::{Entry, Event},
     service::NodeEvidence,
     terms::{Side, Stage},
 };
@@ -43,7 +43,10 @@ pub fn changed(folder: &Path, amount: Amount, tried: &mut Tried) {
     own = Own::read(folder, own.side);
     for (n, (at, what, one)) in all.iter().enumerate() {
         let mut entries = own.entries.clone();
-        entries[*at].event = Event::evidence(one);
+        let more = Entry { event: Event::evidence(one), ..entries[*at].clone() };
+        entries.insert(at + 1, more);
+        tried.one(&format!("one more {what}"), own.hold(entries.clone()));
+        entries.remove(*at);
         tried.one(what, own.hold(entries));
         fs::remove_file(folder.join(format!("evidence/x{n}.json"))).unwrap();
     }

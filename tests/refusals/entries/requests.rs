@@ -1,5 +1,5 @@
 //! Every field of every request, changed, signed anew by the same officers, and approved by a log
-//! that is made to fit.
+//! that is made to fit; or as one more request, which no log approves.
 
 use std::{
     fs,
@@ -69,9 +69,10 @@ impl Approved<'_> {
             let bytes = serde_json::to_vec(request).unwrap();
             recompute(&bytes, self.gate, &self.own.record.plan, Some(state)).is_ok()
         };
+        let mut all = Vec::new();
         for (path, mut request) in distinct(changes(&request), amount, is_read) {
             let what = format!("request {}{path}", self.gate.name());
-            self.one(&what, &request, state, tried);
+            all.push((what.clone(), request.clone()));
             // The sentence that officers read is the one of the subject that was changed.
             let bytes = serde_json::to_vec(&request).unwrap();
             let again = recompute(&bytes, self.gate, &self.own.record.plan, Some(state));
@@ -79,34 +80,51 @@ impl Approved<'_> {
                 && path.starts_with(".subject")
             {
                 request["summary"] = again.expected["summary"].clone();
-                self.one(&what, &request, state, tried);
+                all.push((what, request));
             }
         }
+        all.iter().for_each(|(what, request)| self.one(what, request, state, tried));
         for (path, bytes) in before {
             fs::write(path, bytes).unwrap();
         }
+        self.one_more("request unchanged", &request, tried);
+        all.iter().for_each(|(what, request)| self.one_more(what, request, tried));
     }
 
     /// The request, and the signatures that the log names.
     fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
-        let signatures = self.signed.iter().map(|one| self.signature_of(one));
+        let signatures = self.signed.iter().map(|one| signature_file(&self.file, one));
         let all = std::iter::once(self.file.clone()).chain(signatures);
         all.map(|path| (path.clone(), fs::read(&path).unwrap())).collect()
     }
 
-    fn signature_of(&self, signed: &Signed) -> PathBuf {
-        format!("{}.{}.sig", self.file.display(), signed.id).into()
+    /// Writes a request, signed anew by the same officers.
+    fn write(&self, file: &Path, bytes: &[u8]) -> Vec<Signed> {
+        fs::write(file, bytes).unwrap();
+        let sign = |one: &Signed| {
+            let made = signature(self.stage, one.id.as_str(), "keyferry-approval", bytes);
+            fs::write(signature_file(file, one), &made).unwrap();
+            Signed { id: one.id.clone(), signature: Hash::of(made.as_bytes()) }
+        };
+        self.signed.iter().map(sign).collect()
+    }
+
+    /// The same as the next request of its gate, which no entry approves.
+    fn one_more(&self, what: &str, request: &Value, tried: &mut Tried) {
+        let end = format!("-{}.json", self.gate.name());
+        let folder = self.file.parent().unwrap();
+        let names = fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name());
+        let asked = names.filter(|name| name.to_string_lossy().ends_with(&end)).count();
+        let next = folder.join(format!("{:02}{end}", asked + 1));
+        self.write(&next, &serde_json::to_vec_pretty(request).unwrap());
+        tried.one(&format!("one more {what}"), self.own.hold(self.own.entries.clone()));
+        self.signed.iter().for_each(|one| fs::remove_file(signature_file(&next, one)).unwrap());
+        fs::remove_file(next).unwrap();
     }
 
     fn one(&self, what: &str, request: &Value, state: &State, tried: &mut Tried) {
         let bytes = serde_json::to_vec_pretty(request).unwrap();
-        fs::write(&self.file, &bytes).unwrap();
-        let sign = |one: &Signed| {
-            let made = signature(self.stage, one.id.as_str(), "keyferry-approval", &bytes);
-            fs::write(self.signature_of(one), &made).unwrap();
-            Signed { id: one.id.clone(), signature: Hash::of(made.as_bytes()) }
-        };
-        let signatures = self.signed.iter().map(sign).collect();
+        let signatures = self.write(&self.file, &bytes);
         let mut entries: Vec<Entry> = self.own.entries.clone();
         let Event::Approval { subject, .. } = entries[self.at].event else { panic!() };
         let again = recompute(&bytes, self.gate, &self.own.record.plan, Some(state));
@@ -115,4 +133,8 @@ impl Approved<'_> {
         entries[self.at].event = Event::Approval { gate, subject, request, signatures };
         tried.one(what, self.own.hold(entries));
     }
+}
+
+fn signature_file(request: &Path, signed: &Signed) -> PathBuf {
+    format!("{}.{}.sig", request.display(), signed.id).into()
 }

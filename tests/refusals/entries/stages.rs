@@ -9,7 +9,6 @@ use crate::{
         run, simulated,
         stage::{CUSTODIANS, Done, NODES, Setting, Stage},
     },
-    gates::attempts::abort,
     plant::plant,
     strings,
 };
@@ -182,35 +181,17 @@ fn originals_destroyed(stage: &Stage) {
     let destroy = ["kek", "destroy", "medium/acceptance", "--backup", "two smart cards in a safe"];
     stage.pass("hoster", "kek-destroy", &destroy);
     stage.hoster(&destroy).ok();
-    closed(stage);
+    stage.close_hoster();
     let destroy = ["source", "destroy", "medium/closing"];
     stage.pass("tenant", "source-destroy", &destroy);
     stage.tenant(&destroy).ok();
     stage.tenant(&["close"]).ok();
 }
 
-/// The hoster's closing is released, and its record closed.
-fn closed(stage: &Stage) {
-    stage.sign_document("hoster", "closing", &["hana", "hugo"]);
-    stage.hoster(&["release"]).ok();
-    stage.carry("hoster", "closing");
-    stage.hoster(&["close"]).ok();
-}
-
-/// Both sides abort, and what the hoster has is destroyed by this command.
-fn aborted(stage: &Stage, gate: &str, destroy: &[&str]) {
-    abort(stage, "hoster");
-    stage.pass("hoster", gate, destroy);
-    stage.hoster(destroy).ok();
-    closed(stage);
-    abort(stage, "tenant");
-    stage.tenant(&["close", "medium/closing"]).ok();
-}
-
 /// Aborted after the import; and the beginning of another that supersedes it, `next-tenant`.
 fn superseded() -> Stage {
     let stage = Stage::at(Done::Import);
-    aborted(&stage, "kek-destroy", &["kek", "destroy"]);
+    stage.abort_both("kek-destroy", &["kek", "destroy"]);
     let plan = fs::read_to_string(stage.path("plan/ceremony.toml")).unwrap();
     let former = record::encoding::Hash::of(plan.as_bytes());
     let next = stage.path("next");
@@ -248,7 +229,7 @@ fn imported(elsewhere: &Elsewhere) -> Stage {
 
 fn brought_aborted() -> Stage {
     let stage = imported(&Elsewhere::new());
-    aborted(&stage, "kek-destroy", &["kek", "destroy"]);
+    stage.abort_both("kek-destroy", &["kek", "destroy"]);
     stage
 }
 
@@ -279,7 +260,7 @@ fn cloud() -> Stage {
 
 fn born_aborted() -> Stage {
     let stage = Stage::of(Setting::born(), Done::ReceiptCheck);
-    aborted(&stage, "keys-destroy", &["keys", "destroy"]);
+    stage.abort_both("keys-destroy", &["keys", "destroy"]);
     stage
 }
 
@@ -316,7 +297,7 @@ fn trial() -> Stage {
     let mut stage =
         Stage::new(|plan| plan.replace("kind = \"local\"\n", "kind = \"local\"\ntrial = true\n"));
     stage.walk_to(Done::Ready);
-    aborted(&stage, "kek-destroy", &["kek", "destroy"]);
+    stage.abort_both("kek-destroy", &["kek", "destroy"]);
     stage
 }
 

@@ -2,12 +2,6 @@
 
 use super::*;
 
-pub fn abort(stage: &Stage, side: &str) -> String {
-    let abort = ["abort", "--reason", "a test"];
-    stage.pass(side, "abort", &abort);
-    stage.side(side, &abort).ok()
-}
-
 /// The number of objects in the tokens of a stage: SoftHSM keeps each in a file of its own.
 pub fn objects(stage: &Stage) -> usize {
     let tokens = fs::read_dir(stage.path("tokens")).unwrap();
@@ -147,7 +141,7 @@ fn a_killed_restart_goes_on_without_new_signatures() {
 fn an_aborted_ceremony_ends_whole_and_another_plan_supersedes_it() {
     let before = objects(&Stage::at(Done::Init));
     let mut stage = Stage::at(Done::Import);
-    let said = abort(&stage, "hoster");
+    let said = stage.abort("hoster");
     assert!(said.contains("the KEK, the imported key hgs-signing"), "{said}");
     // Final: nothing but the end of the KEK and of the record.
     for command in [vec!["release"], vec!["register"], vec!["restart", "--reason", "a"]] {
@@ -161,13 +155,10 @@ fn an_aborted_ceremony_ends_whole_and_another_plan_supersedes_it() {
     stage.hoster(&["kek", "destroy"]).ok();
     // Left are the tenant's two keys with their certificates.
     assert_eq!(objects(&stage), before + 2 * 3);
-    stage.sign_document("hoster", "closing", &["hana", "hugo"]);
-    stage.hoster(&["release"]).ok();
-    stage.carry("hoster", "closing");
-    stage.hoster(&["close"]).ok();
+    stage.close_hoster();
     // The tenant must say so too before it takes the closing.
     stage.tenant(&["close", "medium/closing"]).refused("PHASE-ORDER");
-    abort(&stage, "tenant");
+    stage.abort("tenant");
     stage.tenant(&["close", "medium/closing"]).ok();
     let verdict = audited(&stage);
     assert!(verdict.noted.iter().any(|line| line.contains("ABORTED")), "{:?}", verdict.noted);
@@ -225,7 +216,7 @@ fn a_side_gives_up_before_and_after_the_other() {
     // Nothing was made: there is nothing to destroy, and the record can be closed at once.
     let stage = Stage::at(Done::Init);
     for side in ["tenant", "hoster"] {
-        let said = abort(&stage, side);
+        let said = stage.abort(side);
         assert!(said.contains("nothing of this ceremony is left in it"), "{said}");
         stage.side(side, &["close"]).ok();
         let archive = verify::verify(&[stage.path(side).join("archive")], &Against::default());

@@ -1,10 +1,19 @@
 //! What somebody could do to an archive, with SHA256SUMS made to fit.
 
-use std::{fs, path::Path, process::Command};
+use std::{collections::BTreeMap, fs, path::Path, process::Command};
+
+use serde_json::Value;
 
 use super::tools::{Copy, names};
-use crate::common::run;
+use crate::common::{
+    changes::{changes, one_file_more},
+    run,
+};
 use record::encoding::Hash;
+
+/// What nothing determines of a request that nobody acts on: its asker's words, and the sentence,
+/// which the script does not compare.
+const WORDS: [&str; 4] = [".subject.acceptance", ".subject.former", ".subject.reason", ".summary"];
 
 /// One change of one of the archives.
 pub struct Change {
@@ -49,7 +58,7 @@ impl Changes {
         }
     }
 
-    /// Every signature removed, and another person's in its place.
+    /// Another person's signature in the place of each.
     pub fn signatures(&mut self, archive: usize, original: &Path) {
         let signatures: Vec<String> =
             (names(original).into_iter()).filter(|name| name.ends_with(".sig")).collect();
@@ -63,13 +72,6 @@ impl Changes {
             self.deep(archive, format!("{name} is {other}"), move |copy| {
                 fs::copy(copy.file(&other), copy.file(&to)).unwrap();
             });
-            // Nobody need sign the head: that is said, and another test's matter.
-            if !name.starts_with("head.json") {
-                let gone = name.clone();
-                self.deep(archive, format!("no {name}"), move |copy| {
-                    fs::remove_file(copy.file(&gone)).unwrap();
-                });
-            }
         }
     }
 
@@ -111,6 +113,44 @@ impl Changes {
             self.deep(archive, format!("{what}, head.json with it"), move |copy| {
                 cut(copy);
                 head_to_fit(copy, log);
+            });
+        }
+    }
+
+    /// One request more, which nobody acts on: each field of each, changed.
+    pub fn one_request_more(&mut self, archive: usize, original: &Path) {
+        let is_request = |name: &String| name.starts_with("approvals/") && name.ends_with(".json");
+        for from in names(original).into_iter().filter(is_request) {
+            let asked: Value =
+                serde_json::from_slice(&fs::read(original.join(&from)).unwrap()).unwrap();
+            let changed: BTreeMap<String, Value> = changes(&asked).into_iter().collect();
+            for (path, changed) in changed {
+                if WORDS.iter().any(|words| path.starts_with(words)) {
+                    continue;
+                }
+                let next = from.replace("/01-", "/02-");
+                self.deep(archive, format!("{next} with another {path}"), move |copy| {
+                    fs::write(copy.file(&next), format!("{changed:#}\n")).unwrap();
+                });
+            }
+        }
+    }
+
+    /// One file less. (Nobody need sign the head: that is another test's matter.)
+    pub fn one_file_less(&mut self, archive: usize, original: &Path) {
+        for name in names(original).into_iter().filter(|name| !name.starts_with("head.json.")) {
+            self.deep(archive, format!("no {name}"), move |copy| {
+                fs::remove_file(copy.file(&name)).unwrap();
+            });
+        }
+    }
+
+    /// One file more: each in every other place.
+    pub fn one_file_more(&mut self, archive: usize, original: &Path) {
+        for (from, to) in one_file_more(&names(original)) {
+            self.deep(archive, format!("{from} is {to} too"), move |copy| {
+                fs::create_dir_all(copy.file(&to).parent().unwrap()).unwrap();
+                fs::copy(copy.file(&from), copy.file(&to)).unwrap();
             });
         }
     }

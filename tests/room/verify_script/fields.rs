@@ -36,6 +36,87 @@ fn both_refuse_every_change_of_a_derived_field() {
     changed(usize::MAX);
 }
 
+#[test]
+fn both_say_the_same_of_the_end_of_a_log() {
+    ends(40);
+}
+
+#[test]
+#[ignore = "minutes: `ceremony-scripts/test --part verifiers`"]
+fn both_say_the_same_of_every_end_of_a_log() {
+    ends(usize::MAX);
+}
+
+/// One change of the entries that no document pins, because none was made later.
+struct End {
+    archive: usize,
+    log: &'static str,
+    /// From 0; gone, and told there instead.
+    entry: usize,
+    told: Option<Value>,
+}
+
+/// Leaves each such entry out, and tells each of the log's once more between them, so many of all:
+/// where the auditor sees nothing false, the script sees none either.
+fn ends(most: usize) {
+    let archives = kept();
+    let all: Vec<End> = (0..archives.len()).flat_map(|n| end(n, &archives[n])).collect();
+    let step = all.len().div_ceil(most);
+    let ends: Vec<&End> = all.iter().step_by(step).collect();
+    let tally = on_two_threads(&archives, ends.len(), |item, copies, tally| {
+        let End { archive, log, entry, told } = ends[item];
+        let copy = &copies[*archive];
+        all_anew(copy, log, |entries, _| match told {
+            Some(told) => entries.insert(*entry, told.clone()),
+            None => drop(entries.remove(*entry)),
+        });
+        head_to_fit(copy, log);
+        copy.make_sums();
+        let (auditor, said) = (audited(&copy.path()), script(&copy.path(), &[]));
+        match (auditor.is_err(), said.code == 1) {
+            (true, true) => tally.both_refused += 1,
+            (false, false) => tally.listed.push(String::new()),
+            _ => tally.wrong.push(format!(
+                "{}, entry {}, {told:?}: the script ends with {}{}, the auditor with {:?}",
+                archives[*archive].display(),
+                entry + 1,
+                said.code,
+                said.err,
+                auditor.map(drop)
+            )),
+        }
+        copy.renew();
+    });
+    let (refused, taken) = (tally.both_refused, tally.listed.len());
+    println!(
+        "{} of {} ends changed: {refused} refused and {taken} taken by both",
+        ends.len(),
+        all.len()
+    );
+    assert!(refused > taken, "{refused}, {taken}");
+}
+
+fn end(archive: usize, path: &Path) -> Vec<End> {
+    let log = log_of(path);
+    let text = fs::read_to_string(path.join(log)).unwrap();
+    let entries: Vec<Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let begun = entries.iter().rposition(|entry| entry["event"] == "intent").unwrap();
+    let mut all = Vec::new();
+    for entry in begun + 1..entries.len() {
+        all.push(End { archive, log, entry, told: None });
+        let told = entries.iter().cloned().map(Some);
+        all.extend(told.map(|told| End { archive, log, entry, told }));
+    }
+    all
+}
+
+/// The name of an archive's own log.
+fn log_of(archive: &Path) -> &'static str {
+    let logs = ["tenant.log.jsonl", "hoster.log.jsonl"];
+    logs.into_iter().find(|log| archive.join(log).exists()).unwrap()
+}
+
 /// Changes so many of all fields, from the first to the last.
 fn changed(most: usize) {
     let archives = kept();
@@ -80,8 +161,7 @@ fn kept() -> Vec<PathBuf> {
 
 /// Every derived field of every entry of an archive's own log.
 fn derived(archive: usize, path: &Path) -> Vec<Field> {
-    let logs = ["tenant.log.jsonl", "hoster.log.jsonl"];
-    let log = logs.into_iter().find(|log| path.join(log).exists()).unwrap();
+    let log = log_of(path);
     let text = fs::read_to_string(path.join(log)).unwrap();
     let mut fields = Vec::new();
     for (entry, line) in text.lines().enumerate() {

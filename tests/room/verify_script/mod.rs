@@ -127,6 +127,9 @@ fn both_refuse(one_of: usize) {
     changes.signatures(2, &archives[2]);
     for (n, archive) in archives.iter().enumerate() {
         changes.approvals(n, archive);
+        changes.one_request_more(n, archive);
+        changes.one_file_less(n, archive);
+        changes.one_file_more(n, archive);
     }
     changes.cuts(0, &archives[0], "tenant.log.jsonl");
     changes.cuts(3, &archives[3], "hoster.log.jsonl");
