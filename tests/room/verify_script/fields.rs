@@ -284,10 +284,6 @@ fn the_script_names_what_is_out_of_order() {
             let trust = json!({"event": "kek-trust", "kek": kek, "attributes": [], "token": {}, "time": time});
             entries.splice(at..at, [intent, trust]);
         }),
-        ("hoster", "10 minutes ahead when it was ready", |entries, _| {
-            let primary = place(entries, "primary");
-            entries[primary]["time"] = json!("2020-01-01T00:00:00Z");
-        }),
         ("hoster", "40 upper-case hex characters", |entries, _| retire(entries, "zz")),
         ("hoster", "a key that is primary no more", |entries, archive| {
             let mut evidence =
