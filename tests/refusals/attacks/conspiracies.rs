@@ -286,7 +286,7 @@ fn a_log_that_travels_goes_to_where_its_document_was_begun() {
 #[test]
 fn a_closing_after_an_abort_is_the_aborts() {
     let stage = Stage::at(Done::AcceptanceRelease);
-    abort(&stage, "hoster");
+    stage.abort("hoster");
     stage.pass("hoster", "kek-destroy", &["kek", "destroy"]);
     stage.hoster(&["kek", "destroy"]).ok();
     stage.sign_document("hoster", "closing", &["hana", "hugo"]);

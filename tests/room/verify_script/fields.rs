@@ -237,7 +237,7 @@ fn the_script_names_what_is_out_of_order() {
         entries.iter().position(|entry| entry["step"] == step).unwrap()
     }
     type Edit = fn(&mut Vec<Value>, &Path);
-    let edits: [(&str, &str, Edit); 13] = [
+    let edits: [(&str, &str, Edit); 12] = [
         ("hoster", "its intent before it", |entries, _| {
             let mut repair = entries[0].clone();
             repair = json!({"event": "repair", "bytes": 1, "hash": "5a".repeat(32), "time": repair["time"]});
