@@ -18,7 +18,6 @@ use kinds::Explanation;
 use record::document::MAX_DOCUMENT;
 use record::log::MAX_LOG;
 use record::plan::MAX_PLAN;
-use record::service::local::MAX_REGISTRY;
 use record::service::metadata::MAX_METADATA;
 use record::signature::{self, MAX_SIGNATURE, Namespace};
 use record::{Error, Event, Plan, Result};
@@ -26,6 +25,10 @@ pub use source::ShownFile;
 use text::Telling;
 pub use text::{Language, Sentences, by_key};
 use tree::Tree;
+
+/// The largest registry that is explained, in bytes: the tree and the text of it take thirty times
+/// as much memory.
+const MAX_REGISTRY_SHOWN: u64 = 16 << 20;
 
 /// Explains a file.
 ///
@@ -185,7 +188,7 @@ fn explaining(start: &ShownFile) -> Option<(u64, Explain)> {
     match bytes.trim_ascii_start().first().filter(|_| is_text) {
         // Only a registry may be larger than a document.
         Some(b'{') if has("\"key_sets\"") && !has("\"header\"") => {
-            Some((MAX_REGISTRY, kinds::registry))
+            Some((MAX_REGISTRY_SHOWN, kinds::registry))
         }
         Some(b'{') => Some((MAX_DOCUMENT, kinds::json)),
         // Only what a node publishes is XML.
